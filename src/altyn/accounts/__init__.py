@@ -1,0 +1,1 @@
+"""Who pays: accounts; who signs in: users."""

@@ -1,0 +1,116 @@
+"""People and their accounts, in the database. Balances are the ledger's to write, not ours."""
+
+import re
+from typing import Literal
+
+from msgspec import Struct
+
+from altyn.database.engine import Database, Transaction, bump_revision, now_ms
+from altyn.errors import AlreadyExistsError, OperatorError, UnknownNameError
+from altyn.money import Nanos
+
+OperatorRole = Literal["owner", "operator", "support"]
+EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
+
+
+class User(Struct, frozen=True):
+    """A person, and the account they pay from. Times are milliseconds since 1970 UTC."""
+
+    id: int
+    account_id: int
+    email: str
+    operator_role: str | None
+    created_at: int
+    posted_nanos: Nanos
+    held_nanos: Nanos
+    frozen_at: int | None
+
+
+class AccountBalance(Struct, frozen=True):
+    """What `GET /balance` shows."""
+
+    posted_nanos: Nanos
+    held_nanos: Nanos
+    deposited_nanos: Nanos
+    used_nanos: Nanos
+
+    @property
+    def available_nanos(self) -> Nanos:
+        return self.posted_nanos - self.held_nanos
+
+
+USER = (
+    "SELECT u.id, u.account_id, u.email, u.operator_role, u.created_at, a.posted_nanos,"
+    " a.held_nanos, a.frozen_at FROM users u JOIN accounts a ON a.id = u.account_id"
+)
+
+
+async def add_user(
+    tx: Transaction,
+    email: str,
+    *,
+    password_hash: str | None = None,
+    operator_role: OperatorRole | None = None,
+) -> int:
+    """Add a person with an account of their own, and return the user's id.
+
+    Raises `AlreadyExistsError` for a known address, whatever the case of its letters.
+    """
+    address = normal_email(email)
+    if await tx.fetch("SELECT 1 FROM users WHERE email = $1", address):
+        raise AlreadyExistsError(f"There is a user {address} already.")
+    ((account_id,),) = await tx.fetch(
+        "INSERT INTO accounts (kind, name, created_at) VALUES ('customer', $1, $2) RETURNING id",
+        address,
+        now_ms(),
+    )
+    ((user_id,),) = await tx.fetch(
+        "INSERT INTO users (account_id, email, password_hash, operator_role, created_at)"
+        " VALUES ($1, $2, $3, $4, $5) RETURNING id",
+        account_id,
+        address,
+        password_hash,
+        operator_role,
+        now_ms(),
+    )
+    return int(user_id)
+
+
+def normal_email(text: str) -> str:
+    address = text.strip().lower()
+    if not EMAIL.fullmatch(address) or not address.isprintable():
+        raise OperatorError(f"'{text}' is not an e-mail address.")
+    return address
+
+
+async def find_user(database: Database, email: str) -> User | None:
+    rows = await database.read(f"{USER} WHERE u.email = $1", email.strip().lower())
+    return User(*rows[0]) if rows else None
+
+
+async def get_user(database: Database, email: str) -> User:
+    user = await find_user(database, email)
+    if user is None:
+        raise UnknownNameError(f"There is no user {email}. 'altyn user list' shows all.")
+    return user
+
+
+async def list_users(database: Database) -> list[User]:
+    return [User(*row) for row in await database.read(f"{USER} ORDER BY u.id")]
+
+
+async def freeze_account(tx: Transaction, account_id: int, *, frozen: bool = True) -> None:
+    """Stop (or allow again) every paid call of an account. Settlements still go through."""
+    await tx.execute(
+        "UPDATE accounts SET frozen_at = $2 WHERE id = $1", account_id, now_ms() if frozen else None
+    )
+    await bump_revision(tx)
+
+
+async def get_balance(database: Database, account_id: int) -> AccountBalance:
+    rows = await database.read(
+        "SELECT posted_nanos, held_nanos, deposited_nanos, used_nanos FROM accounts"
+        " WHERE id = $1 AND kind = 'customer'",
+        account_id,
+    )
+    return AccountBalance(*rows[0])

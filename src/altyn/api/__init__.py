@@ -1,0 +1,1 @@
+"""The External API: raw ASGI and msgspec, no framework."""

@@ -1,0 +1,277 @@
+"""`POST /chat/completions` and `/chat/stream`: decode, hold, serve, and tell what it cost."""
+
+import asyncio
+import re
+import time
+from typing import Any
+
+import msgspec
+
+from altyn.accounts.store import get_balance
+from altyn.api.authenticate import Doorkeeper
+from altyn.api.errors import error_reply
+from altyn.api.request import Reply, Request
+from altyn.api.sse import EventWriter
+from altyn.api.wire import ChatCompletion, ChatUsage, chat_usage
+from altyn.chat import ChatBody
+from altyn.database.engine import Database
+from altyn.errors import (
+    AltynError,
+    InternalError,
+    InvalidJsonError,
+    InvalidParameterError,
+    MissingParameterError,
+)
+from altyn.gateway.attempt import Attempt, Receipt
+from altyn.gateway.desk import Desk
+from altyn.gateway.order import Order, take_order
+from altyn.keys.limits import Limits, Rates, Slot, format_reset
+from altyn.keys.store import Caller
+from altyn.ledger.moves import Balance
+from altyn.money import format_nanos, format_short
+from altyn.settings import Settings
+
+QUIET_S = 15.0
+"""The status line waits so long for the upstream's first event; a silent stream gets a comment."""
+Headers = tuple[tuple[bytes, bytes], ...]
+
+FAULT = re.compile(r"Expected `(?P<expected>[^`]+)`, got `(?P<got>[^`]+)`")
+MISSING = re.compile(r"Object missing required field `(?P<name>[^`]+)`")
+PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+
+
+class Chats:
+    """The two chat routes."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        database: Database,
+        doorkeeper: Doorkeeper,
+        limits: Limits,
+        desk: Desk,
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.doorkeeper = doorkeeper
+        self.limits = limits
+        self.desk = desk
+        self._own_rates: dict[tuple[int, ...], Rates] = {}
+
+    async def complete(self, request: Request) -> Reply | None:
+        """`POST /chat/completions`"""
+        return await self._chat(request, stream=False)
+
+    async def stream(self, request: Request) -> Reply | None:
+        """`POST /chat/stream`"""
+        return await self._chat(request, stream=True)
+
+    async def _chat(self, request: Request, *, stream: bool) -> Reply | None:
+        caller = await self.doorkeeper.authenticate(request, "chat")
+        slot = await self._enter(caller)
+        try:
+            body, fields = decode_chat(await request.read_json_body(self.settings.body_limit_bytes))
+            asked_usage = stream or wants_usage(body)
+            body.stream = stream or bool(body.stream)
+            assert self.desk.shelf is not None
+            order = take_order(
+                caller,
+                body,
+                fields,
+                request_id=request.request_id,
+                shelf=self.desk.shelf,
+                waits=self.desk.waits,
+            )
+            balance = await self.desk.hold(order)
+        except BaseException:
+            slot.leave()
+            raise
+        if order.chat.stream:
+            return await self._serve_events(request, order, slot, balance, asked_usage=asked_usage)
+        return await self._serve_whole(request, order, slot)
+
+    # Whole ------------------------------------------------------------------------------------
+
+    async def _serve_whole(self, request: Request, order: Order, slot: Slot) -> Reply:
+        attempt = self.desk.start(order, slot, listener=None, gone=request.has_left)
+        receipt = await asyncio.shield(attempt.receipt)
+        if receipt.error is not None or receipt.answer is None:
+            raise receipt.error or InternalError
+        completion = ChatCompletion(
+            id=f"chatcmpl-{order.request_id}",
+            object="chat.completion",
+            created=order.created_at // 1000,
+            model=order.model.id,
+            choices=msgspec.Raw(receipt.answer.choices),
+            usage=self._usage(receipt),
+            system_fingerprint=receipt.answer.system_fingerprint or msgspec.UNSET,
+        )
+        cost = format_short(receipt.verdict.charge_nanos).encode()
+        balance = receipt.balance or await self._balance(order.caller)
+        return Reply(
+            200,
+            msgspec.json.encode(completion),
+            ((b"x-request-cost", cost), *self._headers(order, slot, balance)),
+        )
+
+    # As events --------------------------------------------------------------------------------
+
+    async def _serve_events(
+        self,
+        request: Request,
+        order: Order,
+        slot: Slot,
+        balance: Balance | None,
+        *,
+        asked_usage: bool,
+    ) -> Reply | None:
+        writer = EventWriter(
+            request,
+            model=order.model.id,
+            created=order.created_at // 1000,
+            headers=self._headers(order, slot, balance or await self._balance(order.caller)),
+        )
+        attempt = self.desk.start(order, slot, listener=writer, gone=lambda: False)
+        left = asyncio.ensure_future(_hang_up(request, attempt))
+        try:
+            receipt = await self._wait(attempt, writer)
+        finally:
+            left.cancel()
+        if receipt.error is not None:
+            if not writer.started:
+                return error_reply(receipt.error, request)
+            await writer.fail(receipt.error)
+        elif attempt.left_s is None:
+            await writer.end(self._usage(receipt) if asked_usage else None)
+        return None
+
+    async def _wait(self, attempt: Attempt, writer: EventWriter) -> Receipt:
+        """Wait for the end of the attempt, and say something in every quiet quarter of a minute."""
+        while True:
+            quiet_s = time.monotonic() - writer.written_s
+            if quiet_s >= QUIET_S and attempt.left_s is None:
+                await writer.keep_alive()
+                quiet_s = 0.0
+            wait_s = max(QUIET_S - quiet_s, 0.1)
+            done, _ = await asyncio.wait((attempt.receipt,), timeout=wait_s)
+            if done:
+                return attempt.receipt.result()
+
+    # What both tell ---------------------------------------------------------------------------
+
+    def _usage(self, receipt: Receipt) -> ChatUsage:
+        verdict = receipt.verdict
+        assert verdict.usage is not None
+        return chat_usage(
+            verdict.usage,
+            charge_nanos=verdict.charge_nanos,
+            currency=self.settings.currency,
+            estimated=verdict.outcome == "charged_estimated",
+        )
+
+    def _headers(self, order: Order, slot: Slot, balance: Balance) -> Headers:
+        headers: Headers = (
+            (b"x-balance-available", format_nanos(balance.available_nanos).encode()),
+        )
+        if slot.limit_requests:
+            headers += (
+                (b"x-ratelimit-limit-requests", b"%d" % slot.limit_requests),
+                (b"x-ratelimit-remaining-requests", b"%d" % slot.remaining_requests),
+                (b"x-ratelimit-reset-requests", format_reset(slot.reset_requests_s).encode()),
+            )
+        if order.ignored:
+            headers += ((b"x-ignored-parameters", _header_list(order.ignored)),)
+        return headers
+
+    async def _balance(self, caller: Caller) -> Balance:
+        balance = await get_balance(self.database, caller.account.id)
+        return Balance(balance.posted_nanos, balance.held_nanos)
+
+    async def _enter(self, caller: Caller) -> Slot:
+        account, rules = caller.account, caller.key.rules
+        own = self._rates(
+            rules.requests_per_minute or 0,
+            rules.tokens_per_minute or 0,
+            rules.parallel_requests or 0,
+        )
+        return await self.limits.enter(
+            account_id=account.id,
+            account=self._rates(
+                _or(account.requests_per_minute, self.settings.requests_per_minute),
+                _or(account.tokens_per_minute, self.settings.tokens_per_minute),
+                _or(account.parallel_requests, self.settings.parallel_requests),
+            ),
+            key_id=caller.key.id,
+            key=own if own != NO_RATES else None,
+        )
+
+    def _rates(self, *numbers: int) -> Rates:
+        rates = self._own_rates.get(numbers)
+        if rates is None:
+            rates = self._own_rates[numbers] = Rates(*numbers)
+        return rates
+
+
+NO_RATES = Rates()
+
+
+def wants_usage(body: ChatBody) -> bool:
+    return body.stream_options is not None and body.stream_options.include_usage
+
+
+def decode_chat(data: bytes) -> tuple[ChatBody, dict[str, Any]]:
+    """The body as it was sent, and checked by type. Raises with the path of what is wrong."""
+    try:
+        fields = decode_json(data)
+    except msgspec.ValidationError as error:
+        raise InvalidParameterError(param=None, reason=str(error)) from None
+    try:
+        return msgspec.convert(fields, ChatBody), fields
+    except msgspec.ValidationError as error:
+        raise _as_parameter(str(error)) from None
+
+
+def decode_json(data: bytes) -> dict[str, Any]:
+    try:
+        fields = msgspec.json.decode(data)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidJsonError(reason=str(error)) from None
+    except RecursionError:
+        raise InvalidJsonError(reason="too_deep") from None
+    if not isinstance(fields, dict):
+        raise InvalidJsonError(reason="an object is expected")
+    return fields
+
+
+def _as_parameter(text: str) -> AltynError:
+    """Turn msgspec's sentence into an error that names the parameter."""
+    place = PLACE.search(text)
+    path = place["path"] if place else ""
+    reason = text[: place.start()] if place else text
+    if missing := MISSING.match(reason):
+        return MissingParameterError(param=f"{path}.{missing['name']}".lstrip("."))
+    if wrong := FAULT.match(reason):
+        return InvalidParameterError(
+            param=path or None, reason="type", expected=wrong["expected"], got=wrong["got"]
+        )
+    return InvalidParameterError(param=path or None, reason=reason.replace("`", "'"))
+
+
+async def _hang_up(request: Request, attempt: Attempt) -> None:
+    """Tell the attempt when its caller goes away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    attempt.leave()
+
+
+def _header_list(names: tuple[str, ...]) -> bytes:
+    # Names come from the caller: nothing of them may end the header.
+    text = ", ".join(names)
+    return re.sub(r"[^\x20-\x7e]", "?", text)[:1000].encode()
+
+
+def _or(own: int | None, ordinary: int) -> int:
+    return ordinary if own is None else own

@@ -1,0 +1,108 @@
+"""Health, metrics and the API's description: for the operator and his machines."""
+
+import hmac
+from typing import Any
+
+import msgspec
+
+from altyn import __version__
+from altyn.api.errors import error_reply
+from altyn.api.metrics import exposition
+from altyn.api.openapi import describe
+from altyn.api.request import Receive, Reply, Request, Send, choose_language, json_reply
+from altyn.api.routes import BASE
+from altyn.database.engine import Database, StoreUnavailableError, new_request_id
+from altyn.errors import AltynError, InvalidApiKeyError, MethodNotAllowedError, NotFoundError
+from altyn.gateway.desk import Desk
+from altyn.settings import Settings
+
+TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+class Operations:
+    """Everything that is not the External API."""
+
+    def __init__(
+        self, *, settings: Settings, database: Database, desk: Desk, metrics_token: str
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.desk = desk
+        self.metrics_token = metrics_token
+        self.breaches: set[str] = set()
+        self._routes = {
+            "/": self.welcome,
+            "/healthz": self.healthz,
+            "/readyz": self.readyz,
+            "/metrics": self.metrics,
+            "/openapi.json": self.openapi,
+        }
+        self._description = msgspec.json.encode(describe(settings.public_url))
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send, request_id=new_request_id())
+        request.language = choose_language(
+            request.headers.get(b"accept-language"), self.settings.language
+        )
+        try:
+            request.check_headers()
+            handler = self._routes.get(request.path)
+            if handler is None:
+                raise NotFoundError
+            if request.method != "GET":
+                raise MethodNotAllowedError(allowed="GET")
+            reply = await handler(request)
+        except AltynError as error:
+            reply = error_reply(error, request)
+        await request.reply(reply)
+
+    async def welcome(self, _request: Request) -> Reply:
+        """Where to go from here."""
+        return json_reply(
+            {
+                "name": "Altyn",
+                "version": __version__,
+                "api": f"{self.settings.public_url}{BASE}",
+                "description": f"{self.settings.public_url}/openapi.json",
+                "ready": f"{self.settings.public_url}/readyz",
+            }
+        )
+
+    async def healthz(self, _request: Request) -> Reply:
+        """The process lives."""
+        return json_reply({"status": "ok"})
+
+    async def readyz(self, _request: Request) -> Reply:
+        """Whether paid calls can be taken; if not, why."""
+        reasons = await self._reasons()
+        status = "ready" if not reasons else "not_ready"
+        return json_reply({"status": status, "reasons": reasons}, status=503 if reasons else 200)
+
+    async def metrics(self, request: Request) -> Reply:
+        """Prometheus's text form, behind a token of its own."""
+        given = request.headers.get(b"authorization", b"").removeprefix(b"Bearer ")
+        if not hmac.compare_digest(given, self.metrics_token.encode()):
+            raise InvalidApiKeyError
+        body = exposition(self.desk, breaches=len(self.breaches))
+        return Reply(200, body, ((b"content-type", TEXT),))
+
+    async def openapi(self, _request: Request) -> Reply:
+        return Reply(200, self._description)
+
+    async def _reasons(self) -> list[str]:
+        reasons = sorted(self.breaches)
+        if not self.desk.open:
+            reasons.append("shutting down")
+        try:
+            await self.database.write(_nothing)
+        except StoreUnavailableError as error:
+            reasons.append(f"the database cannot be written: {error.detail}")
+        shelf = self.desk.shelf
+        if shelf is None or not any(goods.targets for goods in shelf.goods.values()):
+            reasons.append("no model has a route")
+        return reasons
+
+
+async def _nothing(tx: Any) -> None:
+    """A transaction that only shows that one can be had."""
+    await tx.fetch("SELECT 1")

@@ -1,0 +1,98 @@
+"""Write an answer as Server-Sent Events, in OpenAI's shape, to a reader who may leave any time."""
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from altyn.api.errors import error_body
+from altyn.api.request import Request
+from altyn.api.wire import ChatUsage
+from altyn.chat import ChatEvent
+from altyn.errors import AltynError
+
+DONE = b"data: [DONE]\n\n"
+COMMENT = b": keep-alive\n\n"
+STREAM_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+
+class EventWriter:
+    """One streamed answer. The status line goes out with the first thing there is to say."""
+
+    def __init__(
+        self,
+        request: Request,
+        *,
+        model: str,
+        created: int,
+        headers: Sequence[tuple[bytes, bytes]],
+    ) -> None:
+        self.request = request
+        self.model = model
+        self.created = created
+        self.headers = headers
+        self.started = False
+        self.written_s = time.monotonic()
+        self._head = b""
+
+    async def hear(self, events: Sequence[ChatEvent]) -> None:
+        """Pass events on, all that came together in one write."""
+        if not self._head:
+            self._head = self._chunk_head(events[0].system_fingerprint)
+        head = self._head
+        # A provider's usage is not passed on here: ours, with the cost, comes after the settlement.
+        data = b"".join([head + event.choices + b"}\n\n" for event in events if event.choices])
+        if data:
+            await self._write(data)
+
+    async def keep_alive(self) -> None:
+        await self._write(COMMENT)
+
+    async def end(self, usage: ChatUsage | None) -> None:
+        """The usage, if it is to be told, and the end of the answer."""
+        if usage is None:
+            await self._write(DONE, more=False)
+            return
+        head = self._head or self._chunk_head(None)
+        told = b'[],"usage":' + msgspec.json.encode(usage) + b"}\n\n"
+        await self._write(head + told + DONE, more=False)
+
+    async def fail(self, error: AltynError) -> None:
+        """An error where the status line has long gone out, and the end."""
+        request = self.request
+        body = error_body(error, request_id=request.request_id, language=request.language)
+        await self._write(b"data: " + msgspec.json.encode(body) + b"\n\n" + DONE, more=False)
+
+    def _chunk_head(self, system_fingerprint: str | None) -> bytes:
+        """The members that every chunk of this answer begins with."""
+        members = {
+            "id": f"chatcmpl-{self.request.request_id}",
+            "object": "chat.completion.chunk",
+            "created": self.created,
+            "model": self.model,
+        }
+        if system_fingerprint is not None:
+            members["system_fingerprint"] = system_fingerprint
+        return b"data: " + msgspec.json.encode(members)[:-1] + b',"choices":'
+
+    async def _write(self, data: bytes, *, more: bool = True) -> None:
+        if not self.started:
+            self.started = self.request.answered = True
+            await self.request.send(
+                {
+                    "type": "http.response.start",
+                    "status": 200,
+                    "headers": [
+                        *STREAM_HEADERS,
+                        (b"x-request-id", b"req_" + self.request.request_id.encode()),
+                        *self.headers,
+                    ],
+                }
+            )
+        self.written_s = time.monotonic()
+        await self.request.send({"type": "http.response.body", "body": data, "more_body": more})

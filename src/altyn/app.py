@@ -1,0 +1,299 @@
+"""Wires everything together; the only module that knows every other.
+
+`App` is one process of the gateway: its store, its attempts, its clocks, its routes. `serve` runs it
+behind uvicorn until a signal ends it.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any
+
+import structlog
+import uvicorn
+from msgspec import structs
+from uvicorn.supervisors import Multiprocess
+
+from altyn.api.authenticate import Doorkeeper
+from altyn.api.balance import Balances
+from altyn.api.chat import Chats
+from altyn.api.key import Keys
+from altyn.api.models import Models
+from altyn.api.operations import Operations
+from altyn.api.protocol import LimitedProtocol
+from altyn.api.request import Receive, Send
+from altyn.api.routes import BASE, Api
+from altyn.api.usage import UsageReports
+from altyn.catalog.load import load_catalog
+from altyn.database.engine import Database, StoreUnavailableError, open_database
+from altyn.database.migrate import require_current
+from altyn.database.seal import Seal, load_root
+from altyn.gateway.desk import Desk
+from altyn.gateway.meter import Meter
+from altyn.gateway.order import Shelf
+from altyn.gateway.recovery import resolve_abandoned
+from altyn.keys.limits import Limits
+from altyn.keys.ring import Ring
+from altyn.keys.shared import SharedLimits
+from altyn.ledger import workers
+from altyn.ledger.audit import audit_quickly
+from altyn.ledger.writer import Owner, Writer
+from altyn.logs import set_up_logs
+from altyn.settings import Settings, read_settings
+from altyn.upstream.client import Client
+from altyn.upstream.provider import list_providers
+from altyn.upstream.router import Router
+from altyn.usage.record import save_records
+
+log = structlog.get_logger("altyn.app")
+REVISION_S = 0.5
+"""How often a process looks for changes: a revoked key is refused within a second everywhere."""
+AUDIT_S = 60.0
+HTTP_KEEP_ALIVE_S = 75
+
+
+class App:
+    """One process of the gateway. `open` before the first request, `close` after the last."""
+
+    def __init__(self, settings: Settings, *, beside: "Beside | None" = None) -> None:
+        self.settings = settings
+        self.beside = beside
+        self._beside = AsyncExitStack()
+        self.seal = Seal(load_root(settings.home))
+        self.database: Database = open_database(settings.database_url)
+        self.router = Router()
+        self.meter = Meter()
+        self.left = 0
+        self.revision = -1
+        self._clocks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Take the store, resolve what the last run left open, load the catalog, start the clocks.
+
+        Raises an `OperatorError` or `StoreUnavailableError` with one clear sentence.
+        """
+        await require_current(self.settings.database_url)
+        await self.database.open()
+        if self.database.kind == "sqlite":
+            await self.database.write(workers.end_other_workers)
+        self.owner: Owner = await self.database.write(workers.start_worker)
+        self.writer = Writer(self.database, owner=self.owner, save_records=save_records)
+        self.client = Client(self.router)
+        self.ring = Ring(self.database)
+        self.desk = Desk(
+            settings=self.settings, writer=self.writer, client=self.client, meter=self.meter
+        )
+        await self.look_for_changes()
+        await self.sweep()
+        self.api = self._make_api()
+        self.operations = Operations(
+            settings=self.settings,
+            database=self.database,
+            desk=self.desk,
+            metrics_token=self._metrics_token(),
+        )
+        if self.beside is not None:
+            await self._beside.enter_async_context(self.beside(self))
+        self._start_clocks()
+
+    async def close(self) -> int:
+        """Stop intake, let attempts end, settle all. Returns how many attempts were left."""
+        await self._beside.aclose()
+        for clock in self._clocks:
+            clock.cancel()
+        self.left = await self.desk.close(self.settings.shutdown_grace_s)
+        try:
+            if self.owner.worker_id is not None and not self.left:
+                await self.database.write(_stopping(self.owner.worker_id))
+        except StoreUnavailableError as error:
+            log.error("worker_not_stopped", why=error.detail)  # noqa: TRY400 -- the heartbeat tells the others
+        await self.client.close()
+        await self.database.close()
+        return self.left
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
+        if scope["type"] == "http":
+            if scope["path"].startswith(BASE):
+                await self.api(scope, receive, send)
+            else:
+                await self.operations(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    # Clocks -----------------------------------------------------------------------------------
+
+    async def look_for_changes(self) -> None:
+        """Load the catalog and forget the keys again when anything of them has changed."""
+        rows = await self.database.read("SELECT number FROM revisions WHERE name = 'catalog'")
+        revision = rows[0][0] if rows else 0
+        if revision == self.revision:
+            return
+        catalog = await load_catalog(self.database)
+        self.desk.shelf = Shelf(catalog, await list_providers(self.database, self.seal))
+        self.router.forget()
+        self.ring.forget()
+        self.revision = revision
+
+    async def sweep(self) -> None:
+        """Tell the others that we live, and resolve what the dead have left open."""
+        assert self.owner.worker_id is not None
+        assert self.desk.shelf is not None
+        await self.database.write(_beating(self.owner.worker_id))
+        await resolve_abandoned(self.database, self.writer, self.desk.shelf.catalog)
+
+    async def audit(self) -> None:
+        """Look for a breach of what must always be true; stop the paid calls of its account."""
+        for finding in await audit_quickly(self.database):
+            log.critical("ledger_breach", invariant=finding.invariant, what=finding.sentence)
+            self.operations.breaches.add(finding.sentence)
+
+    def _start_clocks(self) -> None:
+        for every_s, what in (
+            (REVISION_S, self.look_for_changes),
+            (workers.HEARTBEAT_S, self.sweep),
+            (AUDIT_S, self.audit),
+        ):
+            self._clocks.append(asyncio.create_task(_every(every_s, what)))
+        self._clocks.append(asyncio.create_task(self.desk.watch()))
+
+    # Parts ------------------------------------------------------------------------------------
+
+    def _make_api(self) -> Api:
+        settings, database, desk = self.settings, self.database, self.desk
+        doorkeeper = Doorkeeper(
+            self.ring, pepper=self.seal.pepper, trusted_proxies=settings.trusted_proxies
+        )
+        store = SharedLimits(settings.redis_url) if settings.redis_url else None
+        limits = Limits(workers=settings.workers, store=store)
+        return Api(
+            chats=Chats(
+                settings=settings,
+                database=database,
+                doorkeeper=doorkeeper,
+                limits=limits,
+                desk=desk,
+            ),
+            models=Models(doorkeeper=doorkeeper, desk=desk, currency=settings.currency),
+            balances=Balances(
+                doorkeeper=doorkeeper, database=database, currency=settings.currency
+            ),
+            usage=UsageReports(
+                doorkeeper=doorkeeper, database=database, currency=settings.currency
+            ),
+            keys=Keys(doorkeeper=doorkeeper, database=database, settings=settings),
+            meter=self.meter,
+            language=settings.language,
+        )
+
+    def _metrics_token(self) -> str:
+        """The token that opens `/metrics`: set by the operator, or made once and kept at home."""
+        if self.settings.metrics_token is not None:
+            return self.settings.metrics_token
+        path = self.settings.home / "metrics.token"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(24) + "\n")
+        return path.read_text().strip()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    await self.open()
+                except Exception as error:  # noqa: BLE001 -- uvicorn wants it as a message
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+Beside = Callable[[App], AbstractAsyncContextManager[None]]
+"""Something that runs beside the application for as long as it is open."""
+
+
+def _beating(worker_id: int) -> Callable[[Any], Coroutine[Any, Any, None]]:
+    return lambda tx: workers.beat(tx, worker_id)
+
+
+def _stopping(worker_id: int) -> Callable[[Any], Coroutine[Any, Any, None]]:
+    return lambda tx: workers.stop_worker(tx, worker_id)
+
+
+async def _every(seconds: float, what: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await what()
+        except StoreUnavailableError as error:
+            log.warning("store_unavailable", during=what.__name__, why=error.detail)
+        except Exception:
+            log.exception("clock_failed", during=what.__name__)
+
+
+# Serving --------------------------------------------------------------------------------------
+
+
+def serve(settings: Settings, *, beside: Beside | None = None) -> int:
+    """Serve until a signal ends it. Returns the exit code: 1 if anything was left unsettled."""
+    set_up_logs(settings)
+    if settings.workers > 1:
+        return _serve_many(settings)
+    app = App(settings, beside=beside)
+    server = uvicorn.Server(_config(settings, app))
+    server.run()
+    return 1 if app.left or not server.started else 0
+
+
+def _serve_many(settings: Settings) -> int:
+    """Several processes on one port; only PostgreSQL lets them share the books."""
+    os.environ.update(_as_environment(settings))
+    config = _config(settings, "altyn.app:make_app")
+    server = uvicorn.Server(config)
+    listening = config.bind_socket()
+    Multiprocess(config, target=server.run, sockets=[listening]).run()
+    return 0
+
+
+def make_app() -> App:
+    """One of several processes: everything it has to know comes from the environment."""
+    settings = read_settings(os.environ)
+    set_up_logs(settings)
+    return App(settings)
+
+
+def _config(settings: Settings, app: "App | str") -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http=LimitedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=HTTP_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=round(settings.shutdown_grace_s),
+        backlog=4096,
+    )
+
+
+def _as_environment(settings: Settings) -> dict[str, str]:
+    """The settings in the form in which a new process reads them."""
+    return {
+        f"ALTYN_{name.upper()}": str(value)
+        for name, value in structs.asdict(settings).items()
+        if value is not None
+    }

@@ -1,0 +1,1 @@
+"""What is on sale: models, their prices, what each of them takes, and who serves them."""

@@ -1,0 +1,1 @@
+"""The one store. Money lives nowhere else."""

@@ -1,0 +1,176 @@
+"""Statements over many rows at once: the text of them, for each database, made once and kept.
+
+A batch of the ledger touches a handful of tables whatever its size. SQLite takes `VALUES` lists,
+PostgreSQL takes one array for each column.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some columns of a table, the key first. `columns` holds (name, PostgreSQL type)."""
+
+    table: str
+    key: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.columns)
+
+    @cached_property
+    def others(self) -> tuple[str, ...]:
+        return tuple(name for name in self.names if name not in self.key)
+
+
+def rows(table: str, key: str, columns: str) -> Rows:
+    """Write `Rows` as one reads it: `rows("holds", "id", "id text, amount bigint")`.
+
+    A column without a type is a bigint.
+    """
+    pairs = [
+        (words[0], (words[1:] or ["bigint"])[0]) for words in map(str.split, columns.split(","))
+    ]
+    return Rows(table, tuple(name.strip() for name in key.split(",")), tuple(pairs))
+
+
+PART_SIZES = (64, 32, 16, 8, 4, 2, 1)
+
+
+def parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Cut *values* into parts of few different sizes, so that few statements are ever prepared."""
+    start = 0
+    for size in PART_SIZES:
+        while len(values) - start >= size:
+            yield values[start : start + size]
+            start += size
+
+
+def columns_of(values: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Turn rows into one list for each column."""
+    return [list(column) for column in zip(*values, strict=True)]
+
+
+# SQLite ---------------------------------------------------------------------------------------
+
+
+@cache
+def sqlite_select(rows: Rows, count: int) -> str:
+    key = ", ".join(rows.key)
+    return (
+        f"SELECT json_group_array(json_array({', '.join(rows.names)})) FROM {rows.table}"
+        f" WHERE ({key}) IN (VALUES {_places(len(rows.key), count)})"
+    )
+
+
+@cache
+def sqlite_insert(rows: Rows, count: int) -> str:
+    return (
+        f"INSERT INTO {rows.table} ({', '.join(rows.names)})"
+        f" VALUES {_places(len(rows.columns), count)}"
+    )
+
+
+@cache
+def sqlite_update(rows: Rows, count: int) -> str:
+    names = [f"new_{name}" for name in rows.names]
+    return (
+        f"WITH fresh ({', '.join(names)}) AS (VALUES {_places(len(names), count)})"
+        f" UPDATE {rows.table} SET {', '.join(f'{name} = new_{name}' for name in rows.others)}"
+        f" FROM fresh WHERE {_same_key(rows)}"
+    )
+
+
+@cache
+def sqlite_add(rows: Rows, count: int) -> str:
+    return f"{sqlite_insert(rows, count)} {_added(rows)}"
+
+
+@cache
+def sqlite_delete(rows: Rows, count: int) -> str:
+    return f"DELETE FROM {rows.table} WHERE ({', '.join(rows.key)}) IN (VALUES {_places(len(rows.key), count)})"
+
+
+@cache
+def sqlite_put(rows: Rows, count: int) -> str:
+    return f"{sqlite_insert(rows, count)} {_put(rows)}"
+
+
+def _places(width: int, count: int) -> str:
+    return ", ".join([f"({', '.join('?' * width)})"] * count)
+
+
+# PostgreSQL -----------------------------------------------------------------------------------
+
+
+@cache
+def postgres_select(rows: Rows, *, lock: bool) -> str:
+    key = ", ".join(rows.key)
+    return (
+        f"SELECT {', '.join(rows.names)} FROM {rows.table}"
+        f" WHERE ({key}) IN (SELECT * FROM unnest({_key_arrays(rows)}))"
+        f"{f' ORDER BY {key} FOR UPDATE' if lock else ''}"
+    )
+
+
+@cache
+def postgres_insert(rows: Rows) -> str:
+    return f"INSERT INTO {rows.table} ({', '.join(rows.names)}) SELECT * FROM {_unnest(rows)}"
+
+
+@cache
+def postgres_update(rows: Rows) -> str:
+    names = [f"new_{name}" for name in rows.names]
+    return (
+        f"UPDATE {rows.table} SET {', '.join(f'{name} = new_{name}' for name in rows.others)}"
+        f" FROM {_unnest(rows)} AS fresh ({', '.join(names)}) WHERE {_same_key(rows)}"
+    )
+
+
+@cache
+def postgres_add(rows: Rows) -> str:
+    return f"{postgres_insert(rows)} {_added(rows)}"
+
+
+@cache
+def postgres_delete(rows: Rows) -> str:
+    return (
+        f"DELETE FROM {rows.table}"
+        f" WHERE ({', '.join(rows.key)}) IN (SELECT * FROM unnest({_key_arrays(rows)}))"
+    )
+
+
+@cache
+def postgres_put(rows: Rows) -> str:
+    return f"{postgres_insert(rows)} {_put(rows)}"
+
+
+def _key_arrays(rows: Rows) -> str:
+    types = dict(rows.columns)
+    return ", ".join(f"${place}::{types[name]}[]" for place, name in enumerate(rows.key, 1))
+
+
+def _unnest(rows: Rows) -> str:
+    arrays = ", ".join(f"${place}::{kind}[]" for place, (_, kind) in enumerate(rows.columns, 1))
+    return f"unnest({arrays})"
+
+
+# Both -----------------------------------------------------------------------------------------
+
+
+def _same_key(rows: Rows) -> str:
+    return " AND ".join(f"{rows.table}.{name} = new_{name}" for name in rows.key)
+
+
+def _added(rows: Rows) -> str:
+    sums = ", ".join(f"{name} = {rows.table}.{name} + excluded.{name}" for name in rows.others)
+    return f"ON CONFLICT ({', '.join(rows.key)}) DO UPDATE SET {sums}"
+
+
+def _put(rows: Rows) -> str:
+    new = ", ".join(f"{name} = excluded.{name}" for name in rows.others)
+    return f"ON CONFLICT ({', '.join(rows.key)}) DO UPDATE SET {new}"

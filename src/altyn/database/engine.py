@@ -1,0 +1,135 @@
+"""One way to read and write both databases.
+
+SQL is written once, with `$1`, `$2` … for parameters, which SQLite takes by name and PostgreSQL by
+number. A transaction is an async function of a `Transaction`. On PostgreSQL it runs in the event
+loop; on SQLite in the thread that owns the only writing connection, where nothing in it ever waits.
+"""
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from altyn.database.bulk import Rows
+from altyn.errors import AltynError, SettingError
+
+T = TypeVar("T")
+Row = Sequence[Any]
+"""One row of an answer, by position: the SELECT beside it names the columns."""
+
+
+class Transaction(Protocol):
+    """Reads and writes that become true together, or not at all."""
+
+    @property
+    def kind(self) -> str:
+        """`sqlite` or `postgresql`, where the SQL must differ."""
+        ...
+
+    async def fetch(self, sql: str, *values: Any) -> Sequence[Row]: ...
+
+    async def execute(self, sql: str, *values: Any) -> int:
+        """Run a statement and say how many rows it changed."""
+        ...
+
+    async def fetch_rows(
+        self, rows: Rows, keys: Sequence[Row], *, lock: bool = False
+    ) -> Sequence[Row]:
+        """The rows of a table with these keys, locked in the order of their keys if asked."""
+        ...
+
+    async def insert_rows(self, rows: Rows, values: Sequence[Row]) -> None: ...
+
+    async def update_rows(self, rows: Rows, values: Sequence[Row]) -> int:
+        """Set every column that is not part of the key; say how many rows were found."""
+        ...
+
+    async def delete_rows(self, rows: Rows, keys: Sequence[Row]) -> int:
+        """Delete the rows with these keys; say how many were found."""
+        ...
+
+    async def put_rows(self, rows: Rows, values: Sequence[Row]) -> None:
+        """Insert, or set every column that is not part of the key."""
+        ...
+
+    async def add_rows(self, rows: Rows, values: Sequence[Row]) -> None:
+        """Insert, or add every number that is not part of the key to the row that is there."""
+        ...
+
+
+Work = Callable[[Transaction], Awaitable[T]]
+
+
+class Database(Protocol):
+    kind: str
+
+    async def open(self) -> None:
+        """Connect. Raise `StoreLockedError` or `StoreUnavailableError` with one clear sentence."""
+        ...
+
+    async def read(self, sql: str, *values: Any) -> Sequence[Row]:
+        """Read what is committed, beside the writer and without waiting for it."""
+        ...
+
+    async def write(self, work: Work[T]) -> T:
+        """Run *work* in one durable transaction and return what it returned after the commit.
+
+        Raises `StoreUnavailableError` when the store cannot be written now (nothing happened), and
+        `CommitUnknownError` when the connection was lost while committing (either may be true).
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class StoreUnavailableError(AltynError):
+    """The database cannot be reached or written: full, read-only, down. Nothing happened.
+
+    The caller sees 503 `overloaded`: their key is fine, and so is their money.
+    """
+
+    status = 503
+    type = "upstream_error"
+    code = "overloaded"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(retry_after_s=2)
+        self.detail = detail
+
+
+class CommitUnknownError(StoreUnavailableError):
+    """COMMIT was sent and no answer came. Read again by id; never repeat blindly."""
+
+
+def open_database(url: str) -> Database:
+    """The database that *url* names, not connected yet."""
+    if url.startswith("sqlite:///"):
+        from altyn.database.sqlite import SqliteDatabase  # noqa: PLC0415 -- one driver is enough
+
+        return SqliteDatabase(Path(url.removeprefix("sqlite:///")))
+    if urlsplit(url).scheme in ("postgresql", "postgres"):
+        from altyn.database.postgres import PostgresDatabase  # noqa: PLC0415 -- one driver is enough
+
+        return PostgresDatabase(url)
+    raise SettingError("ALTYN_DATABASE_URL must begin with sqlite:/// or postgresql://.")
+
+
+def now_ms() -> int:
+    """This machine's time, in milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def new_request_id() -> str:
+    """28 hexadecimal digits that sort by time: so records made together lie together on disk."""
+    return f"{now_ms():012x}{os.urandom(8).hex()}"
+
+
+async def bump_revision(tx: Transaction, name: str = "catalog") -> None:
+    """Tell every process that keys, accounts, models or routes have changed."""
+    await tx.execute(
+        "INSERT INTO revisions (name, number) VALUES ($1, 1)"
+        " ON CONFLICT (name) DO UPDATE SET number = revisions.number + 1",
+        name,
+    )

@@ -1,0 +1,492 @@
+"""Everything that can go wrong, as one tree; each failure carries its facts, code and status.
+
+AltynError
+* InvalidRequestError 400             what the caller sent cannot be served
+  x InvalidJsonError, MissingParameterError, InvalidParameterError, UnsupportedParameterError
+  x ContextLengthExceededError, KeyInUrlError, BodyTooLargeError 413, UnsupportedMediaTypeError 415
+  x NotFoundError 404, ModelNotFoundError 404, MethodNotAllowedError 405
+  x ModelNotPricedError 409, IdempotencyConflictError 409
+* AuthenticationError 401             no key, or one that does not open the door
+  x MissingApiKeyError, InvalidApiKeyError, RevokedApiKeyError, ExpiredApiKeyError
+* BillingError 402                    the money is not there
+  x InsufficientBalanceError, KeyLimitExceededError
+* PermissionDeniedError 403           the key is good, the deed is not allowed
+  x ModelNotAllowedError, IpNotAllowedError, AccountFrozenError, InsufficientScopeError
+* RateLimitError 429                  too much at once
+  x RateLimitExceededError, TooManyConcurrentRequestsError
+* InternalError 500                   ours; the caller learns nothing but the request id
+* UpstreamError 502, 503, 504         the other side of us
+  x UpstreamFailedError, UpstreamInvalidResponseError, ModelUnavailableError, OverloadedError,
+    UpstreamTimeoutError
+* OperatorError                       a command line that cannot be carried out; one clear sentence
+  x InvalidAmountError, SettingError, StoreLockedError, ...
+
+The texts, in English and Russian, stand in one catalogue at the end. A text may name the facts of
+its error in braces.
+"""
+
+from typing import Any, ClassVar
+
+
+class AltynError(Exception):
+    """Anything that is refused, with a stable `code` and the facts a program needs."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "api_error"
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, *, param: str | None = None, **facts: Any) -> None:
+        self.param = param
+        self.facts = facts
+        super().__init__(self.message("en"))
+
+    def message(self, language: str) -> str:
+        """The sentence a person reads, in `ru` or `en`."""
+        facts = dict(self.facts)
+        if "reason" in facts and facts["reason"] in REASONS:
+            facts["reason"] = REASONS[facts["reason"]][language].format(param=self.param, **facts)
+        return MESSAGES[self.code][language].format(param=self.param, **facts)
+
+
+# What the caller sent -------------------------------------------------------------------------
+
+
+class InvalidRequestError(AltynError):
+    status = 400
+    type = "invalid_request_error"
+
+
+class InvalidJsonError(InvalidRequestError):
+    """Facts: `reason`."""
+
+    code = "invalid_json"
+
+
+class MissingParameterError(InvalidRequestError):
+    code = "missing_parameter"
+
+
+class InvalidParameterError(InvalidRequestError):
+    """Facts: `reason`, a name in `REASONS` with its own facts, or a sentence of a library."""
+
+    code = "invalid_parameter"
+
+
+class UnsupportedParameterError(InvalidRequestError):
+    """Facts: `model`."""
+
+    code = "unsupported_parameter"
+
+
+class ContextLengthExceededError(InvalidRequestError):
+    """Facts: `context_length`."""
+
+    code = "context_length_exceeded"
+
+
+class KeyInUrlError(InvalidRequestError):
+    code = "key_in_url"
+
+
+class NotFoundError(InvalidRequestError):
+    status = 404
+    code = "not_found"
+
+
+class ModelNotFoundError(InvalidRequestError):
+    """Facts: `model`."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class MethodNotAllowedError(InvalidRequestError):
+    """Facts: `allowed`, the methods that work here."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class ModelNotPricedError(InvalidRequestError):
+    """Facts: `model`."""
+
+    status = 409
+    code = "model_not_priced"
+
+
+class IdempotencyConflictError(InvalidRequestError):
+    status = 409
+    code = "idempotency_conflict"
+
+
+class BodyTooLargeError(InvalidRequestError):
+    """Facts: `limit_bytes`."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class UnsupportedMediaTypeError(InvalidRequestError):
+    status = 415
+    code = "unsupported_media_type"
+
+
+# Who is calling -------------------------------------------------------------------------------
+
+
+class AuthenticationError(AltynError):
+    status = 401
+    type = "authentication_error"
+
+
+class MissingApiKeyError(AuthenticationError):
+    code = "missing_api_key"
+
+
+class InvalidApiKeyError(AuthenticationError):
+    code = "invalid_api_key"
+
+
+class RevokedApiKeyError(AuthenticationError):
+    code = "revoked_api_key"
+
+
+class ExpiredApiKeyError(AuthenticationError):
+    code = "expired_api_key"
+
+
+# Money ----------------------------------------------------------------------------------------
+
+
+class BillingError(AltynError):
+    status = 402
+    type = "billing_error"
+
+
+class InsufficientBalanceError(BillingError):
+    """Facts: `required, available, held, shortfall` (decimal strings), `currency`,
+    `affordable_max_tokens`, `top_up_url`.
+    """
+
+    code = "insufficient_balance"
+
+
+class KeyLimitExceededError(BillingError):
+    """Facts: `limit, spent, required` (decimal strings), `currency`, `period`."""
+
+    code = "key_limit_exceeded"
+
+
+# What is allowed ------------------------------------------------------------------------------
+
+
+class PermissionDeniedError(AltynError):
+    status = 403
+    type = "permission_error"
+
+
+class ModelNotAllowedError(PermissionDeniedError):
+    """Facts: `model`."""
+
+    code = "model_not_allowed"
+
+
+class IpNotAllowedError(PermissionDeniedError):
+    code = "ip_not_allowed"
+
+
+class AccountFrozenError(PermissionDeniedError):
+    code = "account_frozen"
+
+
+class InsufficientScopeError(PermissionDeniedError):
+    """Facts: `scope`."""
+
+    code = "insufficient_scope"
+
+
+class RateLimitError(AltynError):
+    """Facts: `retry_after_s`."""
+
+    status = 429
+    type = "rate_limit_error"
+
+
+class RateLimitExceededError(RateLimitError):
+    """Facts: `limit`, `unit` (requests or tokens), `retry_after_s`."""
+
+    code = "rate_limit_exceeded"
+
+
+class TooManyConcurrentRequestsError(RateLimitError):
+    """Facts: `limit`, `retry_after_s`."""
+
+    code = "too_many_concurrent_requests"
+
+
+# Us and the other side of us ------------------------------------------------------------------
+
+
+class InternalError(AltynError):
+    pass
+
+
+class UpstreamError(AltynError):
+    """The upstream did not serve. `detail` is for the operator's log, never for the caller:
+    it may quote what the vendor said, and that names keys and accounts that are not the caller's.
+    """
+
+    status = 502
+    type = "upstream_error"
+
+    def __init__(self, detail: str = "", **facts: Any) -> None:
+        super().__init__(**facts)
+        self.detail = detail
+
+
+class UpstreamFailedError(UpstreamError):
+    code = "upstream_error"
+
+
+class UpstreamInvalidResponseError(UpstreamError):
+    code = "upstream_invalid_response"
+
+
+class ModelUnavailableError(UpstreamError):
+    """Facts: `model`, `retry_after_s`."""
+
+    status = 503
+    code = "model_unavailable"
+
+
+class OverloadedError(UpstreamError):
+    """Facts: `retry_after_s`."""
+
+    status = 503
+    code = "overloaded"
+
+
+class UpstreamTimeoutError(UpstreamError):
+    status = 504
+    code = "upstream_timeout"
+
+
+# The operator's side --------------------------------------------------------------------------
+
+
+class OperatorError(AltynError):
+    """A command that cannot be carried out. The message is the sentence that is printed."""
+
+    status = 400
+    type = "operator_error"
+    code = "operator_error"
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence=sentence)
+
+
+class InvalidAmountError(OperatorError):
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"'{text}' is not an amount of money: write a decimal number with at most 9 decimals."
+        )
+
+
+class SettingError(OperatorError):
+    pass
+
+
+class StoreLockedError(OperatorError):
+    pass
+
+
+class AlreadyExistsError(OperatorError):
+    pass
+
+
+class UnknownNameError(OperatorError):
+    pass
+
+
+class LedgerBrokenError(OperatorError):
+    """An invariant of the ledger does not hold. The sentence names it."""
+
+
+def is_operator_error(code: str) -> bool:
+    return code == OperatorError.code
+
+
+LANGUAGES = ("en", "ru")
+
+REASONS: dict[str, dict[str, str]] = {
+    "range": {"en": "expected {low} to {high}", "ru": "ожидается от {low} до {high}"},
+    "one_of": {"en": "expected one of {choices}", "ru": "ожидается одно из: {choices}"},
+    "type": {"en": "expected {expected}, got {got}", "ru": "ожидается {expected}, получено {got}"},
+    "date": {
+        "en": "expected a date (2026-11-22) or a time as in RFC 3339",
+        "ru": "ожидается дата (2026-11-22) или время по RFC 3339",
+    },
+    "twice": {"en": "it is given more than once", "ru": "указано больше одного раза"},
+    "no_filter": {"en": "there is no such filter", "ru": "такого фильтра нет"},
+    "name": {"en": "it is not a name", "ru": "это не имя"},
+    "cursor": {
+        "en": "this cursor is not from this list",
+        "ru": "этот курсор не из этого списка",
+    },
+    "upstream": {
+        "en": "the model's provider refused the request: {said}",
+        "ru": "поставщик модели отклонил запрос: {said}",
+    },
+    "too_deep": {"en": "it is nested too deeply", "ru": "слишком глубокая вложенность"},
+    "header": {"en": "the header is malformed", "ru": "заголовок испорчен"},
+    "both": {
+        "en": "'{param}' and '{other}' say different things",
+        "ru": "«{param}» и «{other}» противоречат друг другу",
+    },
+    "unpaired": {
+        "en": "this tool message answers no earlier tool call",
+        "ru": "это сообщение tool не отвечает ни на один вызов инструмента",
+    },
+}
+"""Why a parameter is not valid; the facts in braces come with the error."""
+
+MESSAGES: dict[str, dict[str, str]] = {
+    "invalid_json": {
+        "en": "The request body is not valid JSON: {reason}.",
+        "ru": "Тело запроса не является корректным JSON: {reason}.",
+    },
+    "missing_parameter": {
+        "en": "The parameter '{param}' is required.",
+        "ru": "Не указан обязательный параметр «{param}».",
+    },
+    "invalid_parameter": {
+        "en": "The parameter '{param}' is not valid: {reason}.",
+        "ru": "Недопустимое значение параметра «{param}»: {reason}.",
+    },
+    "unsupported_parameter": {
+        "en": "The model '{model}' does not support '{param}'. Remove it or choose another model.",
+        "ru": "Модель «{model}» не поддерживает «{param}». Уберите его или выберите другую модель.",
+    },
+    "context_length_exceeded": {
+        "en": "The messages are longer than the model's context of {context_length} tokens.",
+        "ru": "Сообщения длиннее контекста модели: {context_length} токенов.",
+    },
+    "key_in_url": {
+        "en": "An API key must not be sent in the URL, where it ends up in logs. "
+        "Send it in the header 'Authorization: Bearer …' and replace this key.",
+        "ru": "Ключ API нельзя передавать в адресе: он попадает в журналы. "
+        "Передайте его в заголовке «Authorization: Bearer …» и замените этот ключ.",
+    },
+    "not_found": {
+        "en": "There is nothing here.",
+        "ru": "Здесь ничего нет.",
+    },
+    "model_not_found": {
+        "en": "The model '{model}' is not on sale here. GET /api/v1/external/models lists them.",
+        "ru": "Модели «{model}» здесь нет. Список моделей: GET /api/v1/external/models.",
+    },
+    "method_not_allowed": {
+        "en": "This address takes {allowed}.",
+        "ru": "Этот адрес принимает только {allowed}.",
+    },
+    "model_not_priced": {
+        "en": "The model '{model}' has no price yet, so it cannot be called. Nothing was charged.",
+        "ru": "У модели «{model}» ещё нет цены, поэтому вызвать её нельзя. Ничего не списано.",
+    },
+    "idempotency_conflict": {
+        "en": "This Idempotency-Key was used for another request, or that request still runs. "
+        "Nothing was charged again.",
+        "ru": "Этот Idempotency-Key уже использован для другого запроса или тот запрос ещё "
+        "выполняется. Повторно ничего не списано.",
+    },
+    "body_too_large": {
+        "en": "The request body is larger than {limit_bytes} bytes.",
+        "ru": "Тело запроса больше {limit_bytes} байт.",
+    },
+    "unsupported_media_type": {
+        "en": "Send JSON: 'Content-Type: application/json', without compression.",
+        "ru": "Отправьте JSON: «Content-Type: application/json», без сжатия.",
+    },
+    "missing_api_key": {
+        "en": "No API key. Send the header 'Authorization: Bearer sk_live_…'.",
+        "ru": "Нет ключа API. Передайте заголовок «Authorization: Bearer sk_live_…».",
+    },
+    "invalid_api_key": {
+        "en": "This API key is not valid. Check that it was copied whole.",
+        "ru": "Ключ API недействителен. Проверьте, что он скопирован целиком.",
+    },
+    "revoked_api_key": {
+        "en": "This API key was revoked. Create a new one in the cabinet.",
+        "ru": "Ключ API отозван. Создайте новый в личном кабинете.",
+    },
+    "expired_api_key": {
+        "en": "This API key has expired. Create a new one in the cabinet.",
+        "ru": "Срок действия ключа API истёк. Создайте новый в личном кабинете.",
+    },
+    "insufficient_balance": {
+        "en": "Not enough money: the request may cost up to {required} {currency}, "
+        "available is {available} {currency}. Nothing was charged.",
+        "ru": "Недостаточно средств: запрос может стоить до {required} {currency}, "
+        "доступно {available} {currency}. Ничего не списано.",
+    },
+    "key_limit_exceeded": {
+        "en": "The spend limit of this key ({limit} {currency}) would be exceeded. "
+        "Nothing was charged.",
+        "ru": "Лимит расходов этого ключа ({limit} {currency}) был бы превышен. Ничего не списано.",
+    },
+    "model_not_allowed": {
+        "en": "This key may not call the model '{model}'.",
+        "ru": "Этому ключу нельзя вызывать модель «{model}».",
+    },
+    "ip_not_allowed": {
+        "en": "This key may not be used from your address.",
+        "ru": "Этот ключ нельзя использовать с вашего адреса.",
+    },
+    "account_frozen": {
+        "en": "This account is frozen. Write to support.",
+        "ru": "Счёт заморожен. Обратитесь в поддержку.",
+    },
+    "insufficient_scope": {
+        "en": "This key lacks the scope '{scope}'.",
+        "ru": "У этого ключа нет права «{scope}».",
+    },
+    "rate_limit_exceeded": {
+        "en": "Too many {unit}: the limit is {limit} a minute. Try again in {retry_after_s} s.",
+        "ru": "Превышен лимит: {limit} в минуту ({unit}). Повторите через {retry_after_s} с.",
+    },
+    "too_many_concurrent_requests": {
+        "en": "Too many requests at once: the limit is {limit}. Wait for one to finish.",
+        "ru": "Слишком много одновременных запросов: предел {limit}. Дождитесь завершения одного.",
+    },
+    "internal_error": {
+        "en": "Something went wrong on our side. Nothing was charged. "
+        "Tell support the request id.",
+        "ru": "Ошибка на нашей стороне. Ничего не списано. "
+        "Сообщите поддержке номер запроса.",
+    },
+    "upstream_error": {
+        "en": "The model's provider failed. Nothing was charged; try again.",
+        "ru": "Сбой у поставщика модели. Ничего не списано; попробуйте ещё раз.",
+    },
+    "upstream_invalid_response": {
+        "en": "The model's provider gave an unreadable answer. Nothing was charged; try again.",
+        "ru": "Поставщик модели ответил неразборчиво. Ничего не списано; попробуйте ещё раз.",
+    },
+    "model_unavailable": {
+        "en": "The model '{model}' cannot be served now: it has no working route. "
+        "The operator must add one ('altyn provider add', 'altyn route add'). "
+        "Nothing was charged.",
+        "ru": "Модель «{model}» сейчас недоступна: у неё нет рабочего маршрута. "
+        "Оператор должен его добавить («altyn provider add», «altyn route add»). "
+        "Ничего не списано.",
+    },
+    "overloaded": {
+        "en": "The service is overloaded. Nothing was charged; try again in {retry_after_s} s.",
+        "ru": "Сервис перегружен. Ничего не списано; повторите через {retry_after_s} с.",
+    },
+    "upstream_timeout": {
+        "en": "The model's provider did not answer in time. Nothing was charged; try again.",
+        "ru": "Поставщик модели не ответил вовремя. Ничего не списано; попробуйте ещё раз.",
+    },
+    "operator_error": {"en": "{sentence}", "ru": "{sentence}"},
+}

@@ -1,0 +1,301 @@
+"""Where orders become attempts: the hold first, then the call, and the settlement at the end."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from altyn.chat import Fault
+from altyn.database.engine import StoreUnavailableError
+from altyn.errors import (
+    AccountFrozenError,
+    AltynError,
+    InsufficientBalanceError,
+    KeyLimitExceededError,
+    OverloadedError,
+)
+from altyn.gateway.attempt import STALL_S, Attempt, Listener
+from altyn.gateway.faults import to_error
+from altyn.gateway.meter import Meter
+from altyn.gateway.order import Order, Shelf, Waits
+from altyn.keys.limits import Slot
+from altyn.ledger.moves import (
+    Balance,
+    FrozenError,
+    Hold,
+    HoldAlreadyResolvedError,
+    KeyLimitReachedError,
+    NotAffordableError,
+    Note,
+    Record,
+    Resolve,
+)
+from altyn.ledger.writer import Writer
+from altyn.money import format_nanos
+from altyn.outcome import Verdict
+from altyn.settings import Settings
+from altyn.upstream.client import Client
+from altyn.upstream.connection import Patience
+from altyn.usage.record import UsageRecord
+
+log = structlog.get_logger("altyn.desk")
+SETTLE_PAUSE_S = 0.2
+SETTLE_PAUSE_MAX_S = 5.0
+WATCH_S = 1.0
+
+
+class Desk:
+    """Every running attempt of this process, and what they need."""
+
+    def __init__(
+        self, *, settings: Settings, writer: Writer, client: Client, meter: Meter
+    ) -> None:
+        self.settings = settings
+        self.writer = writer
+        self.client = client
+        self.meter = meter
+        self.shelf: Shelf | None = None
+        self.attempts: set[Attempt] = set()
+        self.open = True
+        self.waits = _waits(settings)
+
+    # The story --------------------------------------------------------------------------------
+
+    async def hold(self, order: Order) -> Balance | None:
+        """Set the most this order can cost aside, durably, before anything is asked of anybody.
+
+        Raises `InsufficientBalanceError`, `KeyLimitExceededError`, `AccountFrozenError`, or
+        `OverloadedError` when the books cannot be written. A test order holds nothing.
+        """
+        if not self.open:
+            raise OverloadedError("shutting down", retry_after_s=1)
+        if order.mode == "test":
+            return None
+        hold = Hold(
+            request_id=order.request_id,
+            account_id=order.caller.account.id,
+            key_id=order.caller.key.id,
+            amount_nanos=order.hold_nanos,
+            model=order.model.id,
+            price_id=order.rate.price_id,
+            input_bound=order.input_bound,
+            streamed=order.chat.stream,
+            key_window=order.key_window,
+        )
+        posted = self.writer.post(hold)
+        try:
+            return await asyncio.shield(posted)
+        except asyncio.CancelledError:
+            # Nobody will start the attempt now; a hold that was granted must not outlive this.
+            posted.add_done_callback(lambda _: self._void(order))
+            raise
+        except NotAffordableError as refusal:
+            raise self._not_affordable(order, refusal.balance) from None
+        except KeyLimitReachedError as refusal:
+            raise self._key_limit(order, refusal) from None
+        except FrozenError:
+            raise AccountFrozenError from None
+
+    def start(
+        self, order: Order, slot: Slot, *, listener: Listener | None, gone: Callable[[], bool]
+    ) -> Attempt:
+        """Ask the upstream, in a task that settles in the end whoever is still listening.
+
+        *gone* tells, when the answer is complete, whether the caller has left meanwhile.
+        """
+        attempt = Attempt(self, order, slot, listener=listener, gone=gone)
+        self.attempts.add(attempt)
+        return attempt
+
+    async def settle(
+        self, attempt: Attempt, verdict: Verdict, fault: Fault | None
+    ) -> Balance | None:
+        """Commit what was decided. Tried until it is true: money is never forgotten for a fault."""
+        self.attempts.discard(attempt)
+        self.meter.count(attempt, verdict, fault)
+        _tell(attempt, verdict, fault)
+        move = _settlement(attempt.order, verdict, _record(attempt, verdict, fault))
+        pause_s = SETTLE_PAUSE_S
+        while True:
+            try:
+                return await self.writer.post(move)
+            except StoreUnavailableError as error:
+                log.error("settle_waits", request_id=attempt.order.request_id, why=error.detail)  # noqa: TRY400 -- expected while the database is away
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, SETTLE_PAUSE_MAX_S)
+            except HoldAlreadyResolvedError:
+                # A sweeper took us for dead and has booked the outcome; a second would be a double.
+                log.warning("settled_by_sweeper", request_id=attempt.order.request_id)
+                return None
+
+    def note(self, attempt: Attempt) -> None:
+        """Write down how far a streamed attempt is, for whoever has to resolve it after a crash."""
+        if attempt.order.mode == "live" and attempt.target is not None:
+            self.writer.tell(
+                Note(
+                    request_id=attempt.order.request_id,
+                    provider=attempt.target.provider.name,
+                    upstream_id=attempt.upstream_id,
+                    delivered_bytes=attempt.delivered_bytes,
+                )
+            )
+
+    # Watching ---------------------------------------------------------------------------------
+
+    def may_drain(self, attempt: Attempt) -> bool:
+        """Whether one more answer may be read to its end although its caller has left."""
+        draining = sum(1 for other in self.attempts if other.left_s is not None)
+        return draining <= self.settings.drain_after_leave_max or attempt.listener is None
+
+    async def watch(self) -> None:
+        """End what has taken too long. One look a second over all attempts, no timer for each."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            now = time.monotonic()
+            for attempt in tuple(self.attempts):
+                self._watch_one(attempt, now)
+
+    async def close(self, grace_s: float) -> int:
+        """Stop intake, let attempts end, then end them; settle all. Returns how many are left."""
+        self.open = False
+        await _ended(self.attempts, grace_s)
+        for attempt in tuple(self.attempts):
+            attempt.stop(Fault("broken", "the gateway is shutting down"))
+        await _ended(self.attempts, grace_s)
+        try:
+            await asyncio.wait_for(self.writer.drain(), timeout=grace_s)
+        except TimeoutError:
+            log.error("shutdown_left_money_unsettled")  # noqa: TRY400 -- a timeout has no story
+        return len(self.attempts)
+
+    def _watch_one(self, attempt: Attempt, now: float) -> None:
+        if now - attempt.started_s > self.settings.attempt_timeout_s:
+            attempt.stop(Fault("timeout", "the answer took too long"))
+        elif attempt.left_s is not None:
+            if now - attempt.left_s > self.settings.drain_after_leave_s:
+                attempt.stop(None)
+        elif attempt.busy_since_s is not None and now - attempt.busy_since_s > STALL_S:
+            attempt.left_s = now
+            attempt.stop(None)
+
+    def _void(self, order: Order) -> None:
+        move = Resolve(
+            request_id=order.request_id,
+            account_id=order.caller.account.id,
+            state="voided",
+            key_id=order.caller.key.id,
+            key_window_at=order.key_window.window_at if order.key_window else None,
+        )
+        self.writer.post(move).add_done_callback(lambda voided: voided.exception())
+
+    # Refusals ---------------------------------------------------------------------------------
+
+    def _not_affordable(self, order: Order, balance: Balance) -> AltynError:
+        return InsufficientBalanceError(
+            required=format_nanos(order.hold_nanos),
+            available=format_nanos(balance.available_nanos),
+            held=format_nanos(balance.held_nanos),
+            shortfall=format_nanos(order.hold_nanos - balance.available_nanos),
+            currency=self.settings.currency,
+            affordable_max_tokens=order.affordable_max_tokens(balance.available_nanos),
+            top_up_url=self.settings.top_up_url,
+        )
+
+    def _key_limit(self, order: Order, refusal: KeyLimitReachedError) -> AltynError:
+        return KeyLimitExceededError(
+            limit=format_nanos(refusal.limit_nanos),
+            spent=format_nanos(refusal.spent_nanos),
+            required=format_nanos(order.hold_nanos),
+            currency=self.settings.currency,
+            period=order.caller.key.rules.limit_period,
+        )
+
+
+async def _ended(attempts: set[Attempt], grace_s: float) -> None:
+    tasks = [attempt.task for attempt in attempts]
+    if tasks:
+        await asyncio.wait(tasks, timeout=grace_s)
+
+
+def _settlement(order: Order, verdict: Verdict, record: UsageRecord) -> Resolve | Record:
+    if order.mode == "test":
+        return Record(record=record)
+    return Resolve(
+        request_id=order.request_id,
+        account_id=order.caller.account.id,
+        state=verdict.state,
+        charge_nanos=verdict.charge_nanos,
+        key_id=order.caller.key.id,
+        key_window_at=order.key_window.window_at if order.key_window else None,
+        loss=verdict.loss,
+        record=record,
+    )
+
+
+def _record(attempt: Attempt, verdict: Verdict, fault: Fault | None) -> UsageRecord:
+    order = attempt.order
+    provider = attempt.target.provider.name if attempt.target else None
+    return UsageRecord(
+        request_id=order.request_id,
+        account_id=order.caller.account.id,
+        key_id=order.caller.key.id,
+        mode=order.mode,
+        model=order.model.id,
+        created_at=order.created_at,
+        status=verdict.status,
+        outcome=verdict.outcome,
+        streamed=order.chat.stream,
+        usage=verdict.usage,
+        charge_nanos=verdict.charge_nanos,
+        cost_nanos=verdict.cost_nanos,
+        hold_nanos=order.hold_nanos,
+        price_id=order.rate.price_id,
+        markup_ppm=order.rate.markup_ppm,
+        provider=provider or (fault.provider if fault else None),
+        upstream_model=attempt.upstream_model,
+        upstream_id=attempt.upstream_id,
+        latency_ms=_ms(time.monotonic() - attempt.started_s),
+        first_token_ms=_ms(attempt.first_token_s - attempt.started_s)
+        if attempt.first_token_s is not None
+        else None,
+        finish_reason=attempt.finish_reason,
+        error_code=to_error(fault, order).code if fault else None,
+        attempts=attempt.attempts,
+        flags=verdict.flags,
+    )
+
+
+def _tell(attempt: Attempt, verdict: Verdict, fault: Fault | None) -> None:
+    """One line for what the operator should know of; nothing for what went as it should."""
+    if fault is None and verdict.flags is None and verdict.loss is None:
+        return
+    log.warning(
+        "attempt_ended",
+        request_id=attempt.order.request_id,
+        model=attempt.order.model.id,
+        outcome=verdict.outcome,
+        provider=fault.provider if fault else None,
+        kind=fault.kind if fault else None,
+        status=fault.status if fault else None,
+        said=fault.message if fault else None,
+        flags=verdict.flags,
+        loss_nanos=verdict.loss.amount_nanos if verdict.loss else 0,
+    )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _waits(settings: Settings) -> Waits:
+    return Waits(
+        ordinary=Patience(
+            settings.connect_timeout_s, settings.first_event_timeout_s, settings.idle_timeout_s
+        ),
+        reasoning=Patience(
+            settings.connect_timeout_s,
+            settings.reasoning_first_event_timeout_s,
+            settings.idle_timeout_s,
+        ),
+    )

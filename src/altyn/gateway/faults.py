@@ -1,0 +1,76 @@
+"""What an upstream's fault means to the caller.
+
+An upstream's 401, 402, 403 and 429 are about the operator's key and quota, which all callers share:
+they become 502 and 503, and what the vendor said goes to the log. Only a request that was wrong in
+itself comes back as 400, in the vendor's words without anybody's keys or addresses.
+"""
+
+import re
+
+from altyn.chat import Fault
+from altyn.errors import (
+    AltynError,
+    BodyTooLargeError,
+    ContextLengthExceededError,
+    InvalidParameterError,
+    ModelUnavailableError,
+    OverloadedError,
+    UpstreamFailedError,
+    UpstreamInvalidResponseError,
+    UpstreamTimeoutError,
+)
+from altyn.gateway.order import Order
+
+SAID_MAX = 300
+RETRY_AFTER_S = 5
+RETRY_LATER_S = 60
+SECRETIVE = re.compile(
+    r"\b(?:sk|pk|xai|gsk|org|proj|user|req|acct)[-_][A-Za-z0-9_\-*.]{4,}"
+    r"|\bAIza[\w-]+|https?://\S+|\S+@\S+\.\S+|\b\d{1,3}(?:\.\d{1,3}){3}\b",
+    re.ASCII,
+)
+"""Keys, account and request names, addresses: theirs or ours, never the caller's business."""
+
+
+def to_error(fault: Fault, order: Order) -> AltynError:
+    """The error the caller gets."""
+    detail = str(fault)
+    match fault.kind:
+        case "bad_request":
+            return InvalidParameterError(
+                param=fault.param, reason="upstream", said=_harmless(fault.message, order)
+            )
+        case "context_length":
+            return ContextLengthExceededError(
+                param="messages", context_length=order.model.context_length
+            )
+        case "too_large":
+            return BodyTooLargeError(limit_bytes="20 MB")
+        case "auth" | "quota" | "not_found":
+            return ModelUnavailableError(
+                detail, model=order.model.id, retry_after_s=RETRY_LATER_S
+            )
+        case "rate_limit" | "overloaded":
+            return OverloadedError(detail, retry_after_s=_retry_after_s(fault))
+        case "timeout":
+            return UpstreamTimeoutError(detail)
+        case "invalid":
+            return UpstreamInvalidResponseError(detail)
+        case _:
+            return UpstreamFailedError(detail)
+
+
+def _retry_after_s(fault: Fault) -> int:
+    if fault.retry_after_s is None:
+        return RETRY_AFTER_S
+    return max(1, min(RETRY_LATER_S, round(fault.retry_after_s)))
+
+
+def _harmless(text: str, order: Order) -> str:
+    for target in order.targets:
+        for secret in (target.provider.secret, target.provider.host):
+            if secret:
+                text = text.replace(secret, "…")
+        # The customer asked for our name of the model and should read that.
+        text = text.replace(target.upstream_model, order.model.id)
+    return SECRETIVE.sub("…", text)[:SAID_MAX]

@@ -1,0 +1,211 @@
+"""What is asked for, on which terms, and the most it can cost. Decided before anything is done."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from altyn.catalog.accept import Accepted, accept
+from altyn.catalog.load import Catalog, Rate
+from altyn.catalog.model import Model
+from altyn.chat import Chat, ChatBody, Usage
+from altyn.database.engine import now_ms
+from altyn.errors import (
+    ModelNotAllowedError,
+    ModelNotFoundError,
+    ModelNotPricedError,
+    ModelUnavailableError,
+)
+from altyn.keys.key import window_start
+from altyn.keys.store import Caller
+from altyn.ledger.moves import KeyWindow
+from altyn.money import Nanos
+from altyn.outcome import Terms
+from altyn.upstream.connection import Patience
+from altyn.upstream.count import CountRules, estimated_tokens, input_bound, output_bound
+from altyn.upstream.provider import Provider
+from altyn.upstream.router import Target
+from altyn.usage.record import Mode
+
+SANDBOX_MODEL = "sandbox/"
+SANDBOX_DEFAULT = "echo"
+NO_ROUTE_RETRY_S = 60
+
+
+class Goods(Struct, frozen=True, kw_only=True):
+    """A model as it can be sold now: what the catalog says of it, and who can serve it."""
+
+    model: Model
+    rules: CountRules
+    targets: tuple[Target, ...]
+
+
+class Shelf:
+    """Everything that can be sold, prepared once for each state of the catalog."""
+
+    def __init__(self, catalog: Catalog, providers: Sequence[Provider]) -> None:
+        self.catalog = catalog
+        by_id = {provider.id: provider for provider in providers}
+        self.goods = {
+            model.id: Goods(
+                model=model,
+                rules=_count_rules(model),
+                targets=tuple(
+                    Target(
+                        route_id=route.id,
+                        provider=by_id[route.provider_id],
+                        upstream_model=route.upstream_model,
+                        priority=route.priority,
+                        weight=route.weight,
+                    )
+                    for route in catalog.routes.get(model.id, ())
+                ),
+            )
+            for model in catalog.models.values()
+        }
+        sandbox = [provider for provider in providers if provider.dialect == "sandbox"]
+        self.sandbox = sandbox[0] if sandbox else None
+
+    def test_targets(self, model: Model) -> tuple[Target, ...]:
+        """Where a test key's call goes, whatever model it names: never to a vendor."""
+        if self.sandbox is None:
+            return ()
+        own = model.id.removeprefix(SANDBOX_MODEL) if model.id.startswith(SANDBOX_MODEL) else None
+        return (
+            Target(route_id=0, provider=self.sandbox, upstream_model=own or SANDBOX_DEFAULT),
+        )
+
+
+class Order(Struct, kw_only=True):
+    """One request, accepted: everything its attempt needs. Money in nanos, times in ms."""
+
+    request_id: str
+    caller: Caller
+    model: Model
+    chat: Chat
+    ignored: tuple[str, ...]
+    targets: tuple[Target, ...]
+    patience: Patience
+    rate: Rate
+    terms: Terms
+    input_bound: int
+    cache_writes: bool
+    audio: bool
+    key_window: KeyWindow | None
+    created_at: int
+
+    @property
+    def mode(self) -> Mode:
+        return self.caller.key.mode
+
+    @property
+    def hold_nanos(self) -> Nanos:
+        return self.terms.hold_nanos
+
+    def estimate(self, delivered_bytes: int) -> Usage:
+        """Input and delivered output by our own count, for an answer whose usage nobody reports."""
+        return Usage(
+            input_uncached=estimated_tokens(self.input_bound),
+            output_text=estimated_tokens(delivered_bytes),
+        )
+
+    def affordable_max_tokens(self, available_nanos: Nanos) -> int | None:
+        """The largest `max_tokens` that this much money covers, or None."""
+        fits = self.rate.price.affordable_output_tokens(
+            available_nanos,
+            input_tokens_bound=self.input_bound,
+            n=self.chat.n,
+            cache_writes=self.cache_writes,
+            audio=self.audio,
+        )
+        if fits is None or fits <= output_bound(0):
+            return None
+        return min(fits - output_bound(0), self.model.max_tokens_cap)
+
+
+def take_order(
+    caller: Caller,
+    body: ChatBody,
+    fields: dict[str, Any],
+    *,
+    request_id: str,
+    shelf: Shelf,
+    waits: "Waits",
+) -> Order:
+    """Accept a request or raise the `AltynError` that says why not. Nothing is charged or held."""
+    goods = _get_goods(shelf, body.model)
+    model = goods.model
+    if caller.models is not None and model.id not in caller.models:
+        raise ModelNotAllowedError(param="model", model=model.id)
+    created_at = now_ms()
+    rate = shelf.catalog.find_rate(model.id, caller.account.price_group, created_at)
+    if rate is None:
+        raise ModelNotPricedError(param="model", model=model.id)
+    accepted = accept(body, fields, model)
+    test = caller.key.mode == "test"
+    targets = shelf.test_targets(model) if test else goods.targets
+    if not targets:
+        raise ModelUnavailableError(model=model.id, retry_after_s=NO_ROUTE_RETRY_S)
+    bound = input_bound(accepted.chat, goods.rules)
+    return Order(
+        request_id=request_id,
+        caller=caller,
+        model=model,
+        chat=accepted.chat,
+        ignored=accepted.ignored,
+        targets=targets,
+        patience=waits.reasoning if model.reasoning.supported else waits.ordinary,
+        rate=rate,
+        terms=Terms(
+            price=rate.price,
+            cost_price=rate.cost_price,
+            hold_nanos=0 if test else _quote(rate, accepted, bound),
+            context_length=model.context_length,
+            mode=caller.key.mode,
+        ),
+        input_bound=bound,
+        cache_writes=accepted.cache_writes,
+        audio=accepted.audio,
+        key_window=_key_window(caller, created_at),
+        created_at=created_at,
+    )
+
+
+class Waits(Struct, frozen=True):
+    """How long an upstream may take: models that think may be silent for longer."""
+
+    ordinary: Patience
+    reasoning: Patience
+
+
+def _get_goods(shelf: Shelf, model_id: str) -> Goods:
+    goods = shelf.goods.get(model_id)
+    if goods is None:
+        raise ModelNotFoundError(param="model", model=model_id[:100])
+    return goods
+
+
+def _quote(rate: Rate, accepted: Accepted, bound: int) -> Nanos:
+    return rate.price.quote(
+        input_tokens_bound=bound,
+        output_tokens_max=output_bound(accepted.chat.max_tokens),
+        n=accepted.chat.n,
+        cache_writes=accepted.cache_writes,
+        audio=accepted.audio,
+    )
+
+
+def _key_window(caller: Caller, at_ms: int) -> KeyWindow | None:
+    rules = caller.key.rules
+    if rules.limit_nanos is None:
+        return None
+    return KeyWindow(caller.key.id, window_start(rules.limit_period, at_ms), rules.limit_nanos)
+
+
+def _count_rules(model: Model) -> CountRules:
+    return CountRules(
+        prompt_tokens_max=model.prompt_tokens_bound,
+        image_tokens_max=model.image_tokens_max,
+        template_tokens=model.template_tokens,
+        tools_tokens=model.tools_tokens,
+    )

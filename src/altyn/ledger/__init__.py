@@ -1,0 +1,1 @@
+"""The prepaid ledger: see README.md beside this file."""

@@ -1,0 +1,235 @@
+"""Recompute every balance and look for anything that must never be: the invariants of README.md.
+
+Reads only. It runs beside live traffic, so what two tables say about one account is compared inside
+one statement, which both databases answer from one moment.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from altyn.database.engine import Database
+from altyn.ledger.book import chain_hash
+from altyn.money import format_nanos
+
+CHAIN_PAGE = 2000
+
+
+class Finding(Struct, frozen=True):
+    """One invariant that does not hold, in one sentence, with the accounts it concerns."""
+
+    invariant: str
+    sentence: str
+    account_id: int | None = None
+
+
+class Audit(Struct, frozen=True):
+    findings: tuple[Finding, ...]
+    accounts: int
+    entries: int
+    holds: int
+
+    @property
+    def holds_true(self) -> bool:
+        return not self.findings
+
+
+async def verify(database: Database) -> Audit:
+    """Check every invariant over everything. Raises nothing for a breach: it is a finding."""
+    findings: list[Finding] = []
+    for check in (
+        _accounts_equal_their_entries,
+        _holds_equal_what_is_held,
+        _everything_adds_up_to_zero,
+        _nobody_is_below_zero,
+        _totals_equal_their_entries,
+        _charges_equal_their_records,
+        _no_charge_is_above_its_hold,
+        _key_spends_are_whole,
+    ):
+        findings += await check(database)
+    findings += await _chains_are_unbroken(database)
+    counts = await database.read(
+        "SELECT (SELECT count(*) FROM accounts WHERE kind = 'customer'),"
+        " (SELECT count(*) FROM entries), (SELECT count(*) FROM holds)"
+    )
+    return Audit(tuple(findings), *counts[0])
+
+
+async def audit_quickly(database: Database) -> list[Finding]:
+    """The invariants that can be checked each minute beside live traffic, whatever the size."""
+    findings: list[Finding] = []
+    for check in (_holds_equal_what_is_held, _everything_adds_up_to_zero, _nobody_is_below_zero):
+        findings += await check(database)
+    return findings
+
+
+Check = Callable[[Database], Awaitable[list[Finding]]]
+
+
+async def _accounts_equal_their_entries(database: Database) -> list[Finding]:
+    rows = await database.read(
+        "SELECT a.id, a.posted_nanos, COALESCE(s.nanos, 0) FROM accounts a LEFT JOIN ("
+        " SELECT account_id, CAST(SUM(nanos) AS BIGINT) AS nanos FROM ("
+        " SELECT credit_account_id AS account_id, amount_nanos AS nanos FROM entries"
+        " UNION ALL SELECT debit_account_id, -amount_nanos FROM entries) AS sides"
+        " GROUP BY account_id) AS s ON s.account_id = a.id"
+        " WHERE a.posted_nanos <> COALESCE(s.nanos, 0)"
+    )
+    return [
+        Finding(
+            "posted = sum of entries",
+            f"account {account} has posted {format_nanos(posted)}, its entries add up to"
+            f" {format_nanos(total)}",
+            account,
+        )
+        for account, posted, total in rows
+    ]
+
+
+async def _holds_equal_what_is_held(database: Database) -> list[Finding]:
+    rows = await database.read(
+        "SELECT a.id, a.held_nanos, COALESCE(h.nanos, 0) FROM accounts a LEFT JOIN ("
+        " SELECT account_id, CAST(SUM(amount_nanos) AS BIGINT) AS nanos FROM holds"
+        " GROUP BY account_id) AS h ON h.account_id = a.id"
+        " WHERE a.held_nanos <> COALESCE(h.nanos, 0)"
+    )
+    return [
+        Finding(
+            "held = sum of open holds",
+            f"account {account} holds {format_nanos(held)}, its open holds add up to"
+            f" {format_nanos(total)}",
+            account,
+        )
+        for account, held, total in rows
+    ]
+
+
+async def _everything_adds_up_to_zero(database: Database) -> list[Finding]:
+    ((total,),) = await database.read(
+        "SELECT CAST(COALESCE(SUM(posted_nanos), 0) AS BIGINT) FROM accounts"
+    )
+    if total == 0:
+        return []
+    return [Finding("all accounts add up to 0", f"all accounts add up to {format_nanos(total)}")]
+
+
+async def _nobody_is_below_zero(database: Database) -> list[Finding]:
+    rows = await database.read(
+        "SELECT id, posted_nanos, held_nanos FROM accounts"
+        " WHERE kind = 'customer' AND (held_nanos < 0 OR posted_nanos < held_nanos)"
+    )
+    return [
+        Finding(
+            "posted >= held >= 0",
+            f"account {account} has posted {format_nanos(posted)}, held {format_nanos(held)}",
+            account,
+        )
+        for account, posted, held in rows
+    ]
+
+
+async def _totals_equal_their_entries(database: Database) -> list[Finding]:
+    rows = await database.read(
+        "SELECT a.id FROM accounts a LEFT JOIN (SELECT chain_account_id AS account_id,"
+        " CAST(SUM(CASE WHEN kind = 'deposit' THEN amount_nanos ELSE 0 END) AS BIGINT) AS put_in,"
+        " CAST(SUM(CASE kind WHEN 'settle' THEN amount_nanos WHEN 'refund' THEN -amount_nanos"
+        " ELSE 0 END) AS BIGINT) AS used FROM entries WHERE chain_account_id IS NOT NULL"
+        " GROUP BY chain_account_id) AS e ON e.account_id = a.id WHERE a.kind = 'customer'"
+        " AND (a.deposited_nanos <> COALESCE(e.put_in, 0) OR a.used_nanos <> COALESCE(e.used, 0))"
+    )
+    return [
+        Finding("totals = entries", f"account {account}: its totals differ from its entries", account)
+        for (account,) in rows
+    ]
+
+
+async def _charges_equal_their_records(database: Database) -> list[Finding]:
+    rows = await database.read(
+        "SELECT r.account_id, r.request_id FROM usage_records r LEFT JOIN entries e"
+        " ON e.kind = 'settle' AND e.ref = r.request_id AND e.chain_account_id = r.account_id"
+        " AND e.amount_nanos = r.charge_nanos WHERE r.charge_nanos <> 0 AND e.id IS NULL"
+        " UNION ALL SELECT e.chain_account_id, e.ref FROM entries e LEFT JOIN usage_records r"
+        " ON r.request_id = e.ref WHERE e.kind = 'settle' AND r.request_id IS NULL"
+    )
+    return [
+        Finding(
+            "usage = ledger",
+            f"request {request}: its usage record and its entry differ",
+            account,
+        )
+        for account, request in rows
+    ]
+
+
+async def _no_charge_is_above_its_hold(database: Database) -> list[Finding]:
+    rows = await database.read(
+        "SELECT account_id, request_id FROM usage_records"
+        " WHERE mode = 'live' AND (charge_nanos > hold_nanos OR charge_nanos < 0)"
+    )
+    return [
+        Finding("charge <= hold", f"request {request} was charged more than was held", account)
+        for account, request in rows
+    ]
+
+
+async def _key_spends_are_whole(database: Database) -> list[Finding]:
+    rows = await database.read(
+        "SELECT k.key_id, k.held_nanos, COALESCE(h.nanos, 0) FROM key_spends k LEFT JOIN ("
+        " SELECT key_id, key_window_at, CAST(SUM(amount_nanos) AS BIGINT) AS nanos FROM holds"
+        " GROUP BY key_id, key_window_at) AS h"
+        " ON h.key_id = k.key_id AND h.key_window_at = k.window_at"
+        " WHERE k.held_nanos <> COALESCE(h.nanos, 0)"
+    )
+    return [
+        Finding(
+            "a key's held = sum of its open holds",
+            f"key {key} holds {format_nanos(held)}, its open holds add up to {format_nanos(total)}",
+        )
+        for key, held, total in rows
+    ]
+
+
+async def _chains_are_unbroken(database: Database) -> list[Finding]:
+    """Walk all chains in the order of their accounts, a page at a time."""
+    findings: dict[int, Finding] = {}
+    account, number, previous, balance = 0, 0, "", 0
+    while True:
+        page = await database.read(
+            "SELECT chain_account_id, chain_number, at, debit_account_id, credit_account_id,"
+            " amount_nanos, kind, ref, balance_after_nanos, chain_hash FROM entries"
+            " WHERE chain_account_id IS NOT NULL"
+            " AND (chain_account_id, chain_number) > ($1, $2)"
+            " ORDER BY chain_account_id, chain_number LIMIT $3",
+            account,
+            number,
+            CHAIN_PAGE,
+        )
+        if not page:
+            return list(findings.values())
+        for owner, place, at, debit, credit, nanos, kind, ref, after, link in page:
+            if owner != account:
+                account, number, previous, balance = owner, 0, "", 0
+            balance += nanos if credit == owner else -nanos
+            expected = chain_hash(
+                previous,
+                number=number + 1,
+                at=at,
+                debit=debit,
+                credit=credit,
+                nanos=nanos,
+                kind=kind,
+                ref=ref,
+                balance_after=balance,
+            )
+            if place != number + 1 or after != balance or link != expected:
+                findings.setdefault(owner, _broken_chain(owner, number + 1))
+            number, previous, balance = place, link, after
+
+
+def _broken_chain(account: int, number: int) -> Finding:
+    return Finding(
+        "the hash chain is unbroken",
+        f"account {account}: its chain of entries is broken at number {number}",
+        account,
+    )

@@ -1,0 +1,181 @@
+"""Read the part of the ledger that a batch needs, and write what the book decided."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from altyn.database.bulk import rows
+from altyn.database.engine import Transaction, now_ms
+from altyn.ledger.book import MAX_HOLD_MS, Account, Book, HeldAmount, Spend
+from altyn.ledger.moves import (
+    OPERATOR_KINDS,
+    Deposit,
+    Hold,
+    Move,
+    Note,
+    Record,
+    Refund,
+    Resolve,
+)
+
+SaveRecords = Callable[[Transaction, Sequence[object]], Awaitable[None]]
+"""Writes usage records. They belong to another package, and to the same transaction."""
+
+ACCOUNTS = rows(
+    "accounts",
+    "id",
+    "id, posted_nanos, held_nanos, deposited_nanos, used_nanos, chain_hash text, chain_length,"
+    " frozen_at",
+)
+ACCOUNTS_CHANGED = rows(
+    "accounts",
+    "id",
+    "id, posted_nanos, held_nanos, deposited_nanos, used_nanos, chain_hash text, chain_length",
+)
+HOLDS = rows("holds", "request_id", "request_id text, amount_nanos, account_id")
+HOLDS_OPENED = rows(
+    "holds",
+    "request_id",
+    "request_id text, account_id, key_id, amount_nanos, state text, key_window_at, attempt text,"
+    " model text, price_id, input_bound, streamed, worker_id, created_at, lease_expires_at",
+)
+HOLDS_UNKNOWN = rows("holds", "request_id", "request_id text, state text")
+HOLDS_NOTED = rows(
+    "holds",
+    "request_id",
+    "request_id text, attempt text, provider text, upstream_id text, delivered_bytes",
+)
+SPENDS = rows("key_spends", "key_id, window_at", "key_id, window_at, spent_nanos, held_nanos")
+REFERENCES = rows("entries", "kind, ref", "kind text, ref text")
+ENTRIES = rows(
+    "entries",
+    "id",
+    "at, debit_account_id, credit_account_id, amount_nanos, kind text, ref text, reason text,"
+    " chain_account_id, chain_number, balance_after_nanos, chain_hash text",
+)
+
+
+async def find_operator_accounts(tx: Transaction, shard: int) -> dict[str, int]:
+    """The operator's own accounts of one shard, made if they are not there yet."""
+    for kind in OPERATOR_KINDS:
+        await tx.execute(
+            "INSERT INTO accounts (kind, shard, name, created_at) VALUES ($1, $2, $1, $3)"
+            " ON CONFLICT (kind, shard) WHERE kind <> 'customer' DO NOTHING",
+            kind,
+            shard,
+            now_ms(),
+        )
+    found = await tx.fetch(
+        "SELECT kind, id FROM accounts WHERE kind <> 'customer' AND shard = $1", shard
+    )
+    return {kind: account_id for kind, account_id in found}
+
+
+async def load(tx: Transaction, book: Book, moves: Sequence[Move]) -> None:
+    """Lock the accounts of *moves* in the order of their ids, then read what belongs to them.
+
+    The locks come first and alone: whatever is read after them cannot change until the commit.
+    """
+    account_ids, hold_ids, spend_keys, references = _needs(moves, replay=book.replay)
+    for row in await tx.fetch_rows(ACCOUNTS, account_ids, lock=True):
+        book.accounts[row[0]] = Account(*row[:5], row[5] or "", row[6], row[7] is not None)
+    for request_id, amount_nanos, account_id in await tx.fetch_rows(HOLDS, hold_ids):
+        book.holds[request_id] = HeldAmount(amount_nanos, account_id)
+    for key_id, window_at, spent_nanos, held_nanos in await tx.fetch_rows(SPENDS, spend_keys):
+        book.spends[key_id, window_at] = Spend(spent_nanos, held_nanos)
+    book.references.update((kind, ref) for kind, ref in await tx.fetch_rows(REFERENCES, references))
+
+
+Keys = list[tuple[object, ...]]
+
+
+def _needs(moves: Sequence[Move], *, replay: bool) -> tuple[Keys, Keys, Keys, Keys]:  # noqa: C901
+    account_ids: set[int] = set()
+    hold_ids: Keys = []
+    spend_keys: set[tuple[int, int]] = set()
+    references: Keys = []
+    for move in moves:
+        if isinstance(move, Note | Record):
+            continue
+        account_ids.add(move.account_id)
+        if isinstance(move, Resolve) or (replay and isinstance(move, Hold)):
+            hold_ids.append((move.request_id,))
+        if isinstance(move, Hold) and move.key_window is not None:
+            spend_keys.add((move.key_window.key_id, move.key_window.window_at))
+        elif isinstance(move, Resolve) and None not in (move.key_id, move.key_window_at):
+            spend_keys.add((move.key_id, move.key_window_at))
+        elif isinstance(move, Deposit):
+            references.append(("deposit", move.reference))
+        elif isinstance(move, Refund):
+            references.append(("refund", move.request_id))
+    return [(number,) for number in sorted(account_ids)], hold_ids, list(spend_keys), references
+
+
+async def save(
+    tx: Transaction, book: Book, *, worker_id: int | None, save_records: SaveRecords
+) -> None:
+    """Write what *book* decided."""
+    await _save_accounts(tx, book)
+    await _save_holds(tx, book, worker_id)
+    await tx.insert_rows(ENTRIES, book.entries)
+    if book.records:
+        await save_records(tx, book.records)
+
+
+async def _save_accounts(tx: Transaction, book: Book) -> None:
+    touched = [book.accounts[number] for number in sorted(book.touched)]
+    await tx.update_rows(
+        ACCOUNTS_CHANGED,
+        [
+            (
+                account.id,
+                account.posted_nanos,
+                account.held_nanos,
+                account.deposited_nanos,
+                account.used_nanos,
+                account.chain_hash,
+                account.chain_length,
+            )
+            for account in touched
+        ],
+    )
+    for account_id, nanos in sorted(book.operator_nanos.items()):
+        await tx.execute(
+            "UPDATE accounts SET posted_nanos = posted_nanos + $2 WHERE id = $1", account_id, nanos
+        )
+    spends = [(key, book.spends[key]) for key in sorted(book.touched_spends)]
+    await tx.put_rows(
+        SPENDS, [(*key, spend.spent_nanos, spend.held_nanos) for key, spend in spends]
+    )
+
+
+async def _save_holds(tx: Transaction, book: Book, worker_id: int | None) -> None:
+    await tx.insert_rows(
+        HOLDS_OPENED,
+        [
+            (
+                hold.request_id,
+                hold.account_id,
+                hold.key_id,
+                hold.amount_nanos,
+                "open",
+                hold.key_window.window_at if hold.key_window else None,
+                "prepared",
+                hold.model,
+                hold.price_id,
+                hold.input_bound,
+                int(hold.streamed),
+                worker_id,
+                book.at,
+                book.at + MAX_HOLD_MS,
+            )
+            for hold in book.opened
+        ],
+    )
+    await tx.update_rows(HOLDS_UNKNOWN, book.unknown)
+    await tx.update_rows(
+        HOLDS_NOTED,
+        [
+            (note.request_id, "sent", note.provider, note.upstream_id, note.delivered_bytes)
+            for note in book.notes.values()
+        ],
+    )
+    await tx.delete_rows(HOLDS, book.resolved)

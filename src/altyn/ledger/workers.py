@@ -1,0 +1,92 @@
+"""Which processes are alive, and which holds have outlived their owner. Leases are by database time."""
+
+from msgspec import Struct
+
+from altyn.database.engine import Database, Row, Transaction
+from altyn.ledger import store
+from altyn.ledger.writer import Owner
+
+HEARTBEAT_S = 20
+DEAD_AFTER_MS = 60_000
+"""A worker that was silent for so long is dead: with a sweep every 20 s its holds are released
+within 90 s."""
+
+NOW = {
+    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+}
+"""Milliseconds since 1970 by the database's clock: the only clock that all workers share."""
+
+
+async def start_worker(tx: Transaction) -> Owner:
+    """Register this process, and give it the lowest shard that no live process uses."""
+    now = NOW[tx.kind]
+    await _wait_for_others(tx)
+    taken = await tx.fetch(
+        f"SELECT shard FROM workers WHERE stopped_at IS NULL AND heartbeat_at > {now} - $1",
+        DEAD_AFTER_MS,
+    )
+    shard = min(set(range(len(taken) + 1)) - {number for (number,) in taken})
+    ((worker_id,),) = await tx.fetch(
+        "INSERT INTO workers (shard, started_at, heartbeat_at)"
+        f" VALUES ($1, {now}, {now}) RETURNING id",
+        shard,
+    )
+    return Owner(worker_id, await store.find_operator_accounts(tx, shard))
+
+
+async def beat(tx: Transaction, worker_id: int) -> None:
+    now = NOW[tx.kind]
+    await tx.execute(f"UPDATE workers SET heartbeat_at = {now} WHERE id = $1", worker_id)
+
+
+async def stop_worker(tx: Transaction, worker_id: int) -> None:
+    now = NOW[tx.kind]
+    await tx.execute(f"UPDATE workers SET stopped_at = {now} WHERE id = $1", worker_id)
+
+
+async def end_other_workers(tx: Transaction) -> None:
+    """On SQLite the file is ours alone: whoever used it before is gone."""
+    await tx.execute(f"UPDATE workers SET stopped_at = {NOW['sqlite']} WHERE stopped_at IS NULL")
+
+
+class Abandoned(Struct, frozen=True):
+    """A hold whose owner is dead, or that lived longer than any call may."""
+
+    request_id: str
+    account_id: int
+    key_id: int
+    amount_nanos: int
+    key_window_at: int | None
+    attempt: str
+    model: str
+    price_id: int | None
+    provider: str | None
+    upstream_id: str | None
+    input_bound: int
+    delivered_bytes: int
+    streamed: int
+    created_at: int
+
+
+async def list_abandoned(database: Database, *, limit: int = 500) -> list[Abandoned]:
+    now = NOW[database.kind]
+    found: list[Row] = list(
+        await database.read(
+            "SELECT h.request_id, h.account_id, h.key_id, h.amount_nanos, h.key_window_at,"
+            " h.attempt, h.model, h.price_id, h.provider, h.upstream_id, h.input_bound,"
+            " h.delivered_bytes, h.streamed, h.created_at"
+            " FROM holds h JOIN workers w ON w.id = h.worker_id"
+            f" WHERE w.stopped_at IS NOT NULL OR w.heartbeat_at < {now} - $1"
+            f" OR h.lease_expires_at < {now} LIMIT $2",
+            DEAD_AFTER_MS,
+            limit,
+        )
+    )
+    return [Abandoned(*row) for row in found]
+
+
+async def _wait_for_others(tx: Transaction) -> None:
+    # Two processes that start at once must not take the same shard.
+    if tx.kind == "postgresql":
+        await tx.fetch("SELECT pg_advisory_xact_lock(4200002)")

@@ -1,0 +1,166 @@
+"""Group commit: one durable transaction for everything that arrived while the last one ran.
+
+A hold or a settlement costs a sync of the disk when it is alone, and a share of one under load.
+Settlements come first in a batch, because they give money back that a hold behind them may need.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from msgspec import Struct
+
+from altyn.database.engine import (
+    CommitUnknownError,
+    Database,
+    StoreUnavailableError,
+    Transaction,
+    now_ms,
+)
+from altyn.ledger import store
+from altyn.ledger.book import Book
+from altyn.ledger.moves import Balance, Move, Note, RefusedMoveError, Resolve
+from altyn.ledger.store import SaveRecords
+
+BATCH_MAX = 256
+"""Moves in one transaction: large enough to share a sync, small enough not to delay anyone."""
+REPLAYS = 5
+"""How often a batch with an unknown commit is looked at again before its moves fail."""
+
+Answer = Balance | None | RefusedMoveError
+
+
+class Owner(Struct, frozen=True):
+    """The process that owns the holds it opens: its row in `workers`, its shard of operator rows."""
+
+    worker_id: int | None
+    operator: dict[str, int]
+
+
+class _Waiting(Struct):
+    move: Move
+    future: "asyncio.Future[Balance | None]"
+
+
+class Writer:
+    """The only way money moves. One for each process."""
+
+    def __init__(self, database: Database, *, owner: Owner, save_records: SaveRecords) -> None:
+        self.database = database
+        self.owner = owner
+        self.save_records = save_records
+        self.commits = 0
+        self.moves = 0
+        self._waiting: list[_Waiting] = []
+        self._committing: asyncio.Task[None] | None = None
+
+    def post(self, move: Move) -> "asyncio.Future[Balance | None]":
+        """Have *move* decided and committed; await the answer.
+
+        Raises a `RefusedMoveError` when the books say no, `StoreUnavailableError` when nothing can
+        be written now. Either way nothing has changed.
+        """
+        future: asyncio.Future[Balance | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(move, future))
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_all())
+        return future
+
+    def tell(self, note: Note) -> None:
+        """Write a note with the next commit. Nobody waits, and a lost note is only a lost note."""
+        self.post(note).add_done_callback(_ignore)
+
+    async def drain(self) -> None:
+        """Wait until everything that was posted is committed."""
+        while self._committing is not None:
+            await asyncio.shield(self._committing)
+
+    async def _commit_all(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:BATCH_MAX], self._waiting[BATCH_MAX:]
+                batch.sort(key=_settlements_first)
+                await self._commit(batch)
+        finally:
+            self._committing = None
+
+    async def _commit(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            answers = await self._write([waiting.move for waiting in batch])
+        except StoreUnavailableError as error:
+            for waiting in batch:
+                _fail(waiting, error)
+        except Exception as error:  # noqa: BLE001 -- it is raised where the move was posted
+            await self._commit_one_by_one(batch, error)
+        else:
+            for waiting, answer in zip(batch, answers, strict=True):
+                _answer(waiting, answer)
+
+    async def _commit_one_by_one(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        # One move that the database itself refuses must not take the others down with it.
+        if len(batch) == 1:
+            _fail(batch[0], error)
+            return
+        for waiting in batch:
+            await self._commit([waiting])
+
+    async def _write(self, moves: Sequence[Move]) -> Sequence[Answer]:
+        try:
+            answers = await self.database.write(partial(self._post, moves, replay=False))
+        except CommitUnknownError:
+            answers = await self._replay(moves)
+        self.commits += 1
+        self.moves += len(moves)
+        return answers
+
+    async def _replay(self, moves: Sequence[Move]) -> Sequence[Answer]:
+        """Find out what became of a commit that was never answered, and do what is missing.
+
+        Each move is known by its id, so one that is there already counts as done.
+        """
+        for pause in range(REPLAYS):
+            await asyncio.sleep(pause)
+            try:
+                return await self.database.write(partial(self._post, moves, replay=True))
+            except StoreUnavailableError:
+                continue
+        raise StoreUnavailableError("a commit was not answered, and the database stayed away")
+
+    async def _post(
+        self, moves: Sequence[Move], tx: Transaction, *, replay: bool
+    ) -> Sequence[Answer]:
+        book = Book(operator=self.owner.operator, at=now_ms(), replay=replay)
+        await store.load(tx, book, moves)
+        answers = [_decide(book, move) for move in moves]
+        await store.save(
+            tx, book, worker_id=self.owner.worker_id, save_records=self.save_records
+        )
+        return answers
+
+
+def _decide(book: Book, move: Move) -> Answer:
+    try:
+        return book.post(move)
+    except RefusedMoveError as refusal:
+        return refusal
+
+
+def _settlements_first(waiting: _Waiting) -> bool:
+    return not isinstance(waiting.move, Resolve)
+
+
+def _answer(waiting: _Waiting, answer: Answer) -> None:
+    if isinstance(answer, RefusedMoveError):
+        _fail(waiting, answer)
+    elif not waiting.future.done():
+        waiting.future.set_result(answer)
+
+
+def _fail(waiting: _Waiting, error: Exception) -> None:
+    if not waiting.future.done():
+        waiting.future.set_exception(error)
+
+
+def _ignore(future: "asyncio.Future[Balance | None]") -> None:
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,185 @@
+"""Who pays for which outcome: one table, decided without doing anything.
+
+The rows stand in `docs/explanation/who-pays.md`; `tests/test_outcome.py` plays them.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from altyn.catalog.price import Price
+from altyn.chat import Fault, Usage
+from altyn.ledger.moves import HoldState, Loss
+from altyn.money import Nanos
+
+Outcome = Literal[
+    "charged",
+    "charged_cancelled",
+    "charged_estimated",
+    "charged_capped",
+    "free_refused",
+    "free_upstream_error",
+    "free_broken",
+    "free_empty",
+    "free_unknown",
+    "free_test",
+]
+Status = Literal["success", "error", "cancelled"]
+
+REFUSED = frozenset({"bad_request", "context_length", "too_large"})
+ABSURD_FACTOR = 2
+"""Usage of more than twice the model's context is a fault of the provider's counting."""
+
+
+class Ending(Struct, kw_only=True):
+    """How an attempt ended. Everything the verdict depends on, and nothing else."""
+
+    fault: Fault | None = None
+    """What the upstream did wrong; None when it ended its answer as it should."""
+
+    began: bool = False
+    """Part of an answer has arrived."""
+
+    left: bool = False
+    """The caller was gone before the end."""
+
+    usage: Usage | None = None
+    """As the provider reported it; None when it did not."""
+
+    estimate: Usage
+    """Input and delivered output, counted by us: for answers whose usage nobody reports."""
+
+    finish_reason: str | None = None
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """What was agreed before the attempt."""
+
+    price: Price
+    cost_price: Price | None
+    hold_nanos: Nanos
+    context_length: int
+    mode: Literal["live", "test"]
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What the customer pays, what the operator loses, and what the record says."""
+
+    outcome: Outcome
+    status: Status
+    state: HoldState
+    charge_nanos: Nanos = 0
+    cost_nanos: Nanos | None = None
+    loss: Loss | None = None
+    usage: Usage | None = None
+    flags: str | None = None
+
+
+def judge(ending: Ending, terms: Terms) -> Verdict:
+    """Decide one attempt. The rows are asked in order; the first that fits decides."""
+    usage, flags = _believable(ending.usage, terms)
+    cost_nanos = _cost(usage, terms)
+    status: Status = "cancelled" if ending.left else "success"
+    if ending.fault is not None and not ending.began:
+        refused = ending.fault.kind in REFUSED
+        outcome: Outcome = "free_refused" if refused else "free_upstream_error"
+        return _free(outcome, "error", ending, terms, usage=usage, flags=flags)
+    if ending.fault is not None:
+        return _free("free_broken", "error", ending, terms, usage=usage, flags=flags)
+    if _is_empty(ending, usage):
+        return _free("free_empty", "error", ending, terms, usage=usage, flags=flags)
+    counted = usage or ending.estimate
+    if terms.mode == "test":
+        return Verdict(outcome="free_test", status=status, state="voided", usage=counted)
+    charge_nanos = terms.price.charge(counted)
+    if usage is None:
+        # Our own count may be wrong, so it never asks for more than was held, and nobody loses.
+        return Verdict(
+            outcome="charged_estimated",
+            status=status,
+            state="settled",
+            charge_nanos=min(charge_nanos, terms.hold_nanos),
+            cost_nanos=_cost(counted, terms),
+            usage=counted,
+            flags=flags,
+        )
+    if charge_nanos > terms.hold_nanos:
+        return Verdict(
+            outcome="charged_capped",
+            status=status,
+            state="settled",
+            charge_nanos=terms.hold_nanos,
+            cost_nanos=cost_nanos,
+            loss=Loss(charge_nanos - terms.hold_nanos, "charged_capped"),
+            usage=usage,
+            flags="above_hold",
+        )
+    return Verdict(
+        outcome="charged_cancelled" if ending.left else "charged",
+        status=status,
+        state="settled",
+        charge_nanos=charge_nanos,
+        cost_nanos=cost_nanos,
+        usage=usage,
+        flags=flags,
+    )
+
+
+def judge_abandoned(*, sent: bool, estimate: Usage, terms: Terms) -> Verdict:
+    """The process died. Nobody knows what was delivered, so the customer pays nothing."""
+    loss = _loss("free_unknown", estimate, terms) if sent else None
+    return Verdict(outcome="free_unknown", status="error", state="expired", loss=loss)
+
+
+def _is_empty(ending: Ending, usage: Usage | None) -> bool:
+    if ending.finish_reason is not None and ending.finish_reason != "error":
+        return False
+    output = usage.output_tokens if usage is not None else ending.estimate.output_tokens
+    return output == 0 or ending.finish_reason == "error"
+
+
+def _believable(usage: Usage | None, terms: Terms) -> tuple[Usage | None, str | None]:
+    if usage is None:
+        return None, None
+    if usage.total_tokens > ABSURD_FACTOR * terms.context_length:
+        return None, "absurd_usage"
+    return usage, "totals_differ" if usage.flagged else None
+
+
+def _free(
+    outcome: Outcome,
+    status: Status,
+    ending: Ending,
+    terms: Terms,
+    *,
+    usage: Usage | None,
+    flags: str | None,
+) -> Verdict:
+    """The customer pays nothing. If the provider has worked, or may have, the operator does."""
+    spent = usage if usage is not None else ending.estimate if ending.began else None
+    loss = _loss(outcome, spent, terms) if spent is not None else None
+    return Verdict(
+        outcome=outcome if terms.mode == "live" else "free_test",
+        status=status,
+        state="voided",
+        cost_nanos=loss.amount_nanos if loss else None,
+        loss=loss,
+        usage=usage,
+        flags=flags,
+    )
+
+
+def _loss(outcome: Outcome, usage: Usage, terms: Terms) -> Loss | None:
+    cost_nanos = _cost(usage, terms)
+    if not cost_nanos or terms.mode == "test":
+        return None
+    return Loss(cost_nanos, outcome)
+
+
+def _cost(usage: Usage | None, terms: Terms) -> Nanos | None:
+    """What the provider takes: its own figure where it gives one."""
+    if usage is None:
+        return None
+    if usage.cost_nanos is not None:
+        return usage.cost_nanos
+    return terms.cost_price.charge(usage) if terms.cost_price is not None else None

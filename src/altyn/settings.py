@@ -1,0 +1,471 @@
+"""The settings, read once at start.
+
+An option of the command line wins over the environment (`ALTYN_PORT`), this over `altyn.toml` in
+the home (`port = 8080`), this over the default. A setting that nobody knows is an error: one that
+is silently ignored is found after the damage. An empty value counts as not set.
+"""
+
+import difflib
+import ipaddress
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from msgspec import Struct
+
+from altyn.errors import SettingError
+
+PREFIX = "ALTYN_"
+FILE = "altyn.toml"
+
+MASK = "***"
+
+
+class Form(Struct, frozen=True):
+    """What a value looks like: in words for the sentence of an error, and as a reader.
+
+    `read` raises ValueError on anything else.
+    """
+
+    expected: str
+    read: Callable[[str], Any]
+
+
+class SettingDoc(Struct, frozen=True, kw_only=True):
+    """One setting, as the reference shows it.
+
+    `default` is text as one would write it, and may name settings above it in braces; None where
+    there is no value unless one is set. A secret setting is never shown whole.
+    """
+
+    name: str
+    form: Form
+    default: str | None
+    text: str
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+
+# Forms ----------------------------------------------------------------------------------------
+
+
+def _matches(text: str, pattern: str) -> str:
+    if not re.fullmatch(pattern, text):
+        raise ValueError
+    return text
+
+
+def _within(number: float, low: float, high: float) -> None:
+    if not low <= number <= high:
+        raise ValueError
+
+
+def _number(low: int, high: int) -> Form:
+    def read(text: str) -> int:
+        number = int(_matches(text, r"[0-9]{1,18}"))
+        _within(number, low, high)
+        return number
+
+    return Form(f"a number from {low} to {high}", read)
+
+
+def _seconds(low: float, high: float) -> Form:
+    def read(text: str) -> float:
+        seconds = float(_matches(text, r"[0-9]{1,9}(\.[0-9]{1,9})?"))
+        _within(seconds, low, high)
+        return seconds
+
+    return Form(f"a number of seconds from {low:g} to {high:g}", read)
+
+
+def _choice(*words: str) -> Form:
+    return Form(f"one of {', '.join(words)}", lambda text: words[words.index(text)])
+
+
+def _read_database_url(text: str) -> str:
+    _matches(text, r"sqlite:///.+|postgresql://.+")
+    # A store in memory would lose the money at the next restart.
+    if text == "sqlite:///:memory:":
+        raise ValueError
+    return text
+
+
+def _read_web_url(text: str) -> str:
+    return _matches(text, r"https?://[^\s/?#]+(/[^\s?#]*)?").rstrip("/")
+
+
+def _read_networks(text: str) -> str:
+    for network in text.split(","):
+        ipaddress.ip_network(network.strip(), strict=False)
+    return text
+
+
+_HOME = Form("a directory", lambda text: Path(text).expanduser().absolute())
+_HOST = Form("a host name or an address", lambda text: _matches(text, r"[^\s/]+"))
+_DATABASE = Form("sqlite:///path or postgresql://user:password@host/name", _read_database_url)
+_WEB_URL = Form("an address such as https://ai.example.com", _read_web_url)
+_CURRENCY = Form("three letters such as USD", lambda text: _matches(text, r"[A-Za-z]{3}").upper())
+_REDIS = Form(
+    "redis://host:6379/0, rediss://… or unix://…",
+    lambda text: _matches(text, r"(rediss?|unix)://\S+"),
+)
+_NETWORKS = Form("addresses or networks with commas between", _read_networks)
+_TOKEN = Form("16 or more letters without spaces", lambda text: _matches(text, r"[!-~]{16,}"))
+
+_ANY_AMOUNT = 1_000_000_000
+
+SETTINGS: tuple[SettingDoc, ...] = (
+    SettingDoc(
+        name="home",
+        form=_HOME,
+        default="./var",
+        text="The directory of everything that is kept: database, secret.key, altyn.toml.",
+    ),
+    SettingDoc(
+        name="host",
+        form=_HOST,
+        default="127.0.0.1",
+        text="The address to listen on. 0.0.0.0 is every interface; put TLS in front of it.",
+    ),
+    SettingDoc(
+        name="port",
+        form=_number(0, 65535),
+        default="8080",
+        text="The port to listen on; 0 takes a free one.",
+    ),
+    SettingDoc(
+        name="workers",
+        form=_number(1, 256),
+        default="1",
+        text="How many processes serve. More than one needs PostgreSQL.",
+    ),
+    SettingDoc(
+        name="database_url",
+        form=_DATABASE,
+        default="sqlite:///{home}/altyn.db",
+        text="Where the money and everything else is stored: SQLite or PostgreSQL.",
+        secret=True,
+    ),
+    SettingDoc(
+        name="public_url",
+        form=_WEB_URL,
+        default="http://{host}:{port}",
+        text="The address customers see, used in links.",
+    ),
+    SettingDoc(
+        name="currency",
+        form=_CURRENCY,
+        default="USD",
+        text="The one currency of this installation. Set it before the first deposit.",
+    ),
+    SettingDoc(
+        name="language",
+        form=_choice("en", "ru"),
+        default="en",
+        text="The language of messages when a caller does not ask for one.",
+    ),
+    SettingDoc(
+        name="log_level",
+        form=_choice("debug", "info", "warning", "error"),
+        default="info",
+        text="The least important events that are logged.",
+    ),
+    SettingDoc(
+        name="log_format",
+        form=_choice("auto", "json", "text"),
+        default="auto",
+        text="How logs are written; auto is text to a terminal and JSON elsewhere.",
+    ),
+    SettingDoc(
+        name="redis_url",
+        form=_REDIS,
+        default=None,
+        text="Redis or Valkey to share rate limits between processes. Money never depends on it.",
+        secret=True,
+    ),
+    SettingDoc(
+        name="top_up_url",
+        form=_WEB_URL,
+        default="{public_url}/billing",
+        text="Where a customer without money is sent.",
+    ),
+    SettingDoc(
+        name="requests_per_minute",
+        form=_number(0, _ANY_AMOUNT),
+        default="3000",
+        text="Requests an account may make a minute, unless it has its own limit; 0 is no limit.",
+    ),
+    SettingDoc(
+        name="tokens_per_minute",
+        form=_number(0, _ANY_AMOUNT),
+        default="0",
+        text="Tokens an account may use a minute, unless it has its own limit; 0 is no limit.",
+    ),
+    SettingDoc(
+        name="parallel_requests",
+        form=_number(0, _ANY_AMOUNT),
+        default="256",
+        text="Requests an account may run at once, unless it has its own limit; 0 is no limit.",
+    ),
+    SettingDoc(
+        name="body_limit_bytes",
+        form=_number(1024, 1024**3),
+        default="16777216",
+        text="The largest request body that is read.",
+    ),
+    SettingDoc(
+        name="connect_timeout_s",
+        form=_seconds(0.01, 600),
+        default="5",
+        text="How long an upstream may take to accept a connection.",
+    ),
+    SettingDoc(
+        name="first_event_timeout_s",
+        form=_seconds(0.01, 3600),
+        default="60",
+        text="How long an upstream may take to begin an answer.",
+    ),
+    SettingDoc(
+        name="reasoning_first_event_timeout_s",
+        form=_seconds(0.01, 3600),
+        default="300",
+        text="The same for models that think before they speak.",
+    ),
+    SettingDoc(
+        name="idle_timeout_s",
+        form=_seconds(0.01, 3600),
+        default="120",
+        text="How long an upstream may pause in the middle of an answer.",
+    ),
+    SettingDoc(
+        name="attempt_timeout_s",
+        form=_seconds(0.01, 86_400),
+        default="840",
+        text="How long one call to one upstream may take in all.",
+    ),
+    SettingDoc(
+        name="drain_after_leave_s",
+        form=_seconds(0, 3600),
+        default="120",
+        text="How long an answer is read on for its usage after the caller has left.",
+    ),
+    SettingDoc(
+        name="drain_after_leave_max",
+        form=_number(0, 100_000),
+        default="64",
+        text="How many such answers a process reads on at once.",
+    ),
+    SettingDoc(
+        name="shutdown_grace_s",
+        form=_seconds(0, 3600),
+        default="30",
+        text="How long running requests may take to finish when the server stops.",
+    ),
+    SettingDoc(
+        name="trusted_proxies",
+        form=_NETWORKS,
+        default="127.0.0.1,::1",
+        text="Reverse proxies whose X-Forwarded-For is believed.",
+    ),
+    SettingDoc(
+        name="metrics_token",
+        form=_TOKEN,
+        default=None,
+        text="The bearer token of GET /metrics; without it one is made and kept in the home.",
+        secret=True,
+    ),
+)
+"""Every setting, in the order of the reference."""
+
+_KNOWN = {doc.name: doc for doc in SETTINGS}
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What `SETTINGS` says, with values. A repr or a log of it holds no secret."""
+
+    home: Path
+    host: str
+    port: int
+    workers: int
+    database_url: str
+    public_url: str
+    currency: str
+    language: str
+    log_level: str
+    log_format: str
+    redis_url: str | None
+    top_up_url: str
+    requests_per_minute: int
+    tokens_per_minute: int
+    parallel_requests: int
+    body_limit_bytes: int
+    connect_timeout_s: float
+    first_event_timeout_s: float
+    reasoning_first_event_timeout_s: float
+    idle_timeout_s: float
+    attempt_timeout_s: float
+    drain_after_leave_s: float
+    drain_after_leave_max: int
+    shutdown_grace_s: float
+    trusted_proxies: str
+    metrics_token: str | None
+
+    def masked(self) -> dict[str, Any]:
+        """The settings as they may be shown to anybody."""
+        return {doc.name: _shown(doc, getattr(self, doc.name)) for doc in SETTINGS}
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.masked().items())
+        return f"Settings({shown})"
+
+    # The command line's tracebacks show local variables by this one.
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return list(self.masked().items())
+
+
+def read_settings(
+    environ: Mapping[str, str],
+    *,
+    home: Path | None = None,
+    overrides: Mapping[str, str] = MappingProxyType({}),
+) -> Settings:
+    """Read every setting. `overrides` are command line options by setting name.
+
+    Raises `SettingError` with one sentence on the first value or name that is wrong.
+    """
+    options = dict(overrides)
+    if home is not None:
+        options["home"] = str(home)
+    given = {f"--{_dashed(name)}": (name, text) for name, text in options.items()}
+    values = _read_given(given)
+    _add(values, _read_environment(environ))
+    if "home" not in values:
+        values["home"] = _HOME.read(_KNOWN["home"].default or "")
+    _add(values, _read_file(values["home"] / FILE))
+    _add_defaults(values)
+    settings = Settings(**values)
+    _refuse_many_workers_on_sqlite(settings)
+    return settings
+
+
+# Sources --------------------------------------------------------------------------------------
+
+
+def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    return _read_given(
+        {
+            variable: (variable.removeprefix(PREFIX).lower(), text)
+            for variable, text in environ.items()
+            if variable.startswith(PREFIX)
+        }
+    )
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise SettingError(f"{path} is not valid TOML: {error}.") from None
+    if "home" in written:
+        raise SettingError(f"'home' cannot be set in {path}, which is already in the home.")
+    return _read_given(
+        {f"'{name}' in {path}": (name, _as_text(value)) for name, value in written.items()}
+    )
+
+
+def _as_text(value: object) -> str:
+    """TOML has kinds; a setting has one form. A list or a flag is in none of them, by its look."""
+    return repr(value) if isinstance(value, bool | list | dict) else str(value)
+
+
+def _read_given(given: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Read settings by what they are called where they stand: label -> name, text."""
+    values = {}
+    for label, (name, text) in given.items():
+        doc = _KNOWN.get(name)
+        if doc is None:
+            raise SettingError(f"{label} is not a setting.{_nearest(label, name)}")
+        if text:
+            values[name] = _read_value(doc, label, text)
+    return values
+
+
+def _nearest(label: str, name: str) -> str:
+    near = difflib.get_close_matches(name, _KNOWN, n=1)
+    if not near:
+        return ""
+    meant = near[0]
+    if label.startswith(PREFIX):
+        meant = _KNOWN[meant].variable
+    elif label.startswith("--"):
+        meant = f"--{_dashed(meant)}"
+    return f" Did you mean {meant}?"
+
+
+def _read_value(doc: SettingDoc, label: str, text: str) -> Any:
+    try:
+        return doc.form.read(text)
+    except ValueError:
+        # A wrong address may still hold the right password: it is not repeated.
+        wrong = "" if doc.secret else f", not '{text}'"
+        raise SettingError(f"{label} must be {doc.form.expected}{wrong}.") from None
+
+
+def _add(values: dict[str, Any], weaker: Mapping[str, Any]) -> None:
+    for name, value in weaker.items():
+        values.setdefault(name, value)
+
+
+def _add_defaults(values: dict[str, Any]) -> None:
+    for doc in SETTINGS:
+        if doc.name in values:
+            continue
+        named = {**values, "host": _host_in_link(values.get("host", ""))}
+        values[doc.name] = doc.default and doc.form.read(doc.default.format(**named))
+
+
+def _host_in_link(host: str) -> str:
+    """Listening on every interface is not an address one can open; IPv6 wants brackets."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 -- compared, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _refuse_many_workers_on_sqlite(settings: Settings) -> None:
+    if settings.workers > 1 and settings.database_url.startswith("sqlite:"):
+        raise SettingError(
+            f"{settings.workers} workers need PostgreSQL, because only one process may write an "
+            "SQLite file: set ALTYN_DATABASE_URL=postgresql://… or ALTYN_WORKERS=1."
+        )
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+# Showing --------------------------------------------------------------------------------------
+
+
+def _shown(doc: SettingDoc, value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if not doc.secret or value is None:
+        return value
+    return mask_url(value) if "://" in value else MASK
+
+
+def mask_url(url: str) -> str:
+    """Hide the password of an address, wherever in it one may stand."""
+    # Greedy up to the last @: a password that was not escaped may hold any sign.
+    url = re.sub(r"(://[^:@/?#]*:).*@", rf"\1{MASK}@", url)
+    return re.sub(r"(?i)([?&][^=&]*(?:pass|secret)[^=&]*=)[^&]*", rf"\1{MASK}", url)

@@ -1,0 +1,1 @@
+"""What was used: one record for each request, and sums of them."""

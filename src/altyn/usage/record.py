@@ -1,0 +1,128 @@
+"""One row for each request, and the hour it is added to. Written with the money, or not at all."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from altyn.chat import Usage
+from altyn.database.bulk import rows
+from altyn.database.engine import Transaction
+from altyn.money import Nanos
+
+HOUR_MS = 3_600_000
+Status = Literal["success", "error", "cancelled"]
+Mode = Literal["live", "test"]
+
+
+class UsageRecord(Struct, kw_only=True):
+    """What one request used and cost, and how it ended. Unknown numbers are None, never 0."""
+
+    request_id: str
+    account_id: int
+    key_id: int
+    mode: Mode
+    model: str
+    created_at: int
+    status: Status
+    outcome: str
+    streamed: bool
+    usage: Usage | None = None
+    charge_nanos: Nanos = 0
+    cost_nanos: Nanos | None = None
+    hold_nanos: Nanos = 0
+    price_id: int | None = None
+    markup_ppm: int | None = None
+    provider: str | None = None
+    upstream_model: str | None = None
+    upstream_id: str | None = None
+    latency_ms: int | None = None
+    first_token_ms: int | None = None
+    finish_reason: str | None = None
+    error_code: str | None = None
+    attempts: int = 0
+    flags: str | None = None
+
+
+TOKEN_COLUMNS = (
+    "input_uncached",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "audio_input",
+    "output_text",
+    "reasoning",
+    "image",
+    "web_searches",
+)
+RECORDS = rows(
+    "usage_records",
+    "request_id",
+    "request_id text, account_id, key_id, mode text, model text, created_at, status text,"
+    f" outcome text, streamed, {', '.join(TOKEN_COLUMNS)}, charge_nanos, cost_nanos, hold_nanos,"
+    " price_id, markup_ppm, provider text, upstream_model text, upstream_id text, latency_ms,"
+    " first_token_ms, finish_reason text, error_code text, attempts, flags text",
+)
+HOURS = rows(
+    "usage_hours",
+    "account_id, hour_at, key_id, model, mode, status",
+    "account_id, hour_at, key_id, model text, mode text, status text, requests, prompt_tokens,"
+    " completion_tokens, charge_nanos",
+)
+UNKNOWN = (None,) * len(TOKEN_COLUMNS)
+
+
+async def save_records(tx: Transaction, records: Sequence[UsageRecord]) -> None:
+    """Insert *records* and add them to their hours, inside the transaction of their money."""
+    await tx.insert_rows(RECORDS, [_row(record) for record in records])
+    await tx.add_rows(HOURS, _hours(records))
+
+
+def _row(record: UsageRecord) -> tuple[Any, ...]:
+    return (
+        record.request_id,
+        record.account_id,
+        record.key_id,
+        record.mode,
+        record.model,
+        record.created_at,
+        record.status,
+        record.outcome,
+        int(record.streamed),
+        *(UNKNOWN if record.usage is None else msgspec.structs.astuple(record.usage)[:9]),
+        record.charge_nanos,
+        record.cost_nanos,
+        record.hold_nanos,
+        record.price_id,
+        record.markup_ppm,
+        record.provider,
+        record.upstream_model,
+        record.upstream_id,
+        record.latency_ms,
+        record.first_token_ms,
+        record.finish_reason,
+        record.error_code,
+        record.attempts,
+        record.flags,
+    )
+
+
+def _hours(records: Sequence[UsageRecord]) -> list[tuple[Any, ...]]:
+    sums: dict[tuple[Any, ...], list[int]] = {}
+    for record in records:
+        key = (
+            record.account_id,
+            record.created_at - record.created_at % HOUR_MS,
+            record.key_id,
+            record.model,
+            record.mode,
+            record.status,
+        )
+        total = sums.setdefault(key, [0, 0, 0, 0])
+        total[0] += 1
+        if record.usage is not None:
+            total[1] += record.usage.input_tokens
+            total[2] += record.usage.output_tokens
+        total[3] += record.charge_nanos
+    return [(*key, *total) for key, total in sums.items()]

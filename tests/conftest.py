@@ -1,0 +1,65 @@
+"""What every test may ask for: a database of either kind, a gateway on top of it, a fake vendor."""
+
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fakes.gateway import Gateway
+from fakes.openai_server import FakeOpenAI
+from fakes.postgres import TemporaryPostgres, find_postgres_bin
+
+NUMBERS = count(1)
+KINDS = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[TemporaryPostgres]:
+    """A PostgreSQL server of our own for the whole run."""
+    if find_postgres_bin() is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    with TemporaryPostgres() as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh, empty database: once on SQLite, once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'altyn.db'}"
+    server: TemporaryPostgres = request.getfixturevalue("postgres")
+    return server.make_database(f"test_{next(NUMBERS)}")
+
+
+@pytest.fixture
+def gateway(database_url: str, tmp_path: Path) -> Iterator[Gateway]:
+    """A running gateway on either database. Afterwards every invariant of the ledger must hold."""
+    with Gateway(tmp_path / "home", database_url) as running:
+        yield running
+        running.wait_until_idle()
+        running.verify()
+
+
+@pytest.fixture
+def sqlite_gateway(tmp_path: Path) -> Iterator[Gateway]:
+    """A running gateway on SQLite alone, for what does not depend on the database."""
+    with Gateway(tmp_path / "home") as running:
+        yield running
+        running.wait_until_idle()
+        running.verify()
+
+
+@pytest.fixture
+def vendor() -> Iterator[Any]:
+    """A fake vendor that speaks OpenAI's format over real HTTP."""
+    fake = FakeOpenAI()
+    fake.start()
+    try:
+        yield fake
+    finally:
+        fake.stop()
