@@ -1,5 +1,7 @@
 """What every test may ask for: a database of either kind, a gateway on top of it, a fake vendor."""
 
+import asyncio
+import shutil
 import sys
 from collections.abc import Iterator
 from itertools import count
@@ -7,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from altyn.database.migrate import migrate
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -34,6 +38,42 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'altyn.db'}"
     server: TemporaryPostgres = request.getfixturevalue("postgres")
     return server.make_database(f"test_{next(NUMBERS)}")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy: much quicker than migrating for each test."""
+    path = tmp_path_factory.mktemp("template") / "altyn.db"
+    asyncio.run(migrate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: TemporaryPostgres) -> str:
+    """The name of a migrated PostgreSQL database to copy."""
+    asyncio.run(migrate(postgres.make_database("template")))
+    return "template"
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A fresh, migrated SQLite database."""
+    shutil.copy(sqlite_template, tmp_path / "migrated.db")
+    return f"sqlite:///{tmp_path / 'migrated.db'}"
+
+
+@pytest.fixture
+def postgres_url(postgres: TemporaryPostgres, postgres_template: str) -> str:
+    """A fresh, migrated PostgreSQL database."""
+    return postgres.make_database(f"test_{next(NUMBERS)}", template=postgres_template)
+
+
+@pytest.fixture(params=KINDS)
+def migrated_url(request: pytest.FixtureRequest) -> str:
+    """A fresh, migrated database: once on SQLite, once on PostgreSQL."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
 """Wires everything together; the only module that knows every other.
 
-`App` is one process of the gateway: its store, its attempts, its clocks, its routes. `serve` runs it
-behind uvicorn until a signal ends it.
+`App` is one process of the gateway: its store, its attempts, its clocks, its routes. `serve` runs
+it behind uvicorn until a signal ends it.
 """
 
 import asyncio
+import gc
 import os
 import secrets
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -16,6 +20,7 @@ import uvicorn
 from msgspec import structs
 from uvicorn.supervisors import Multiprocess
 
+from altyn.accounts.store import freeze_account
 from altyn.api.authenticate import Doorkeeper
 from altyn.api.balance import Balances
 from altyn.api.chat import Chats
@@ -23,7 +28,7 @@ from altyn.api.key import Keys
 from altyn.api.models import Models
 from altyn.api.operations import Operations
 from altyn.api.protocol import LimitedProtocol
-from altyn.api.request import Receive, Send
+from altyn.api.request import Receive, Send, choose_language
 from altyn.api.routes import BASE, Api
 from altyn.api.usage import UsageReports
 from altyn.catalog.load import load_catalog
@@ -34,6 +39,7 @@ from altyn.gateway.desk import Desk
 from altyn.gateway.meter import Meter
 from altyn.gateway.order import Shelf
 from altyn.gateway.recovery import resolve_abandoned
+from altyn.gateway.repeats import Repeats
 from altyn.keys.limits import Limits
 from altyn.keys.ring import Ring
 from altyn.keys.shared import SharedLimits
@@ -46,11 +52,18 @@ from altyn.upstream.client import Client
 from altyn.upstream.provider import list_providers
 from altyn.upstream.router import Router
 from altyn.usage.record import save_records
+from altyn.web.welcome import PATHS, Welcome
 
 log = structlog.get_logger("altyn.app")
 REVISION_S = 0.5
 """How often a process looks for changes: a revoked key is refused within a second everywhere."""
 AUDIT_S = 60.0
+SWITCH_S = 0.0003
+"""How long a busy event loop may keep the interpreter from the thread that writes SQLite, which has
+to win it back after each statement. Measured under a loop that never idles: 53 calls a second with
+Python's 5 ms, 3200 with this.
+"""
+CLEAN_S = 3600.0
 HTTP_KEEP_ALIVE_S = 75
 
 
@@ -66,6 +79,7 @@ class App:
         self.router = Router()
         self.meter = Meter()
         self.left = 0
+        self.failure: Exception | None = None
         self.revision = -1
         self._clocks: list[asyncio.Task[None]] = []
 
@@ -85,9 +99,11 @@ class App:
         self.desk = Desk(
             settings=self.settings, writer=self.writer, client=self.client, meter=self.meter
         )
+        self.repeats = Repeats(self.database, self.seal)
         await self.look_for_changes()
         await self.sweep()
         self.api = self._make_api()
+        self.welcome = Welcome(api_base=f"{self.settings.public_url}{BASE}")
         self.operations = Operations(
             settings=self.settings,
             database=self.database,
@@ -97,6 +113,7 @@ class App:
         if self.beside is not None:
             await self._beside.enter_async_context(self.beside(self))
         self._start_clocks()
+        calm_the_collector()
 
     async def close(self) -> int:
         """Stop intake, let attempts end, settle all. Returns how many attempts were left."""
@@ -109,6 +126,8 @@ class App:
                 await self.database.write(_stopping(self.owner.worker_id))
         except StoreUnavailableError as error:
             log.error("worker_not_stopped", why=error.detail)  # noqa: TRY400 -- the heartbeat tells the others
+        if self.shared_limits is not None:
+            await self.shared_limits.close()
         await self.client.close()
         await self.database.close()
         return self.left
@@ -118,6 +137,10 @@ class App:
         if scope["type"] == "http":
             if scope["path"].startswith(BASE):
                 await self.api(scope, receive, send)
+            elif scope["path"] in PATHS and scope["method"] == "GET":
+                wished = dict(scope["headers"]).get(b"accept-language")
+                language = choose_language(wished, self.settings.language)
+                await self.welcome.serve(scope, send, language=language)
             else:
                 await self.operations(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -149,12 +172,15 @@ class App:
         for finding in await audit_quickly(self.database):
             log.critical("ledger_breach", invariant=finding.invariant, what=finding.sentence)
             self.operations.breaches.add(finding.sentence)
+            if finding.account_id is not None:
+                await self.database.write(partial(freeze_account, account_id=finding.account_id))
 
     def _start_clocks(self) -> None:
         for every_s, what in (
             (REVISION_S, self.look_for_changes),
             (workers.HEARTBEAT_S, self.sweep),
             (AUDIT_S, self.audit),
+            (CLEAN_S, self.repeats.clean),
         ):
             self._clocks.append(asyncio.create_task(_every(every_s, what)))
         self._clocks.append(asyncio.create_task(self.desk.watch()))
@@ -166,8 +192,8 @@ class App:
         doorkeeper = Doorkeeper(
             self.ring, pepper=self.seal.pepper, trusted_proxies=settings.trusted_proxies
         )
-        store = SharedLimits(settings.redis_url) if settings.redis_url else None
-        limits = Limits(workers=settings.workers, store=store)
+        self.shared_limits = SharedLimits(settings.redis_url) if settings.redis_url else None
+        limits = Limits(workers=settings.workers, store=self.shared_limits)
         return Api(
             chats=Chats(
                 settings=settings,
@@ -175,11 +201,10 @@ class App:
                 doorkeeper=doorkeeper,
                 limits=limits,
                 desk=desk,
+                repeats=self.repeats,
             ),
             models=Models(doorkeeper=doorkeeper, desk=desk, currency=settings.currency),
-            balances=Balances(
-                doorkeeper=doorkeeper, database=database, currency=settings.currency
-            ),
+            balances=Balances(doorkeeper=doorkeeper, database=database, currency=settings.currency),
             usage=UsageReports(
                 doorkeeper=doorkeeper, database=database, currency=settings.currency
             ),
@@ -205,6 +230,7 @@ class App:
                 try:
                     await self.open()
                 except Exception as error:  # noqa: BLE001 -- uvicorn wants it as a message
+                    self.failure = error
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     return
                 await send({"type": "lifespan.startup.complete"})
@@ -212,6 +238,16 @@ class App:
                 await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def calm_the_collector() -> None:
+    """Reference counts free what a request leaves behind; cycles are rare and can wait.
+
+    Walking everything that lives as long as the process, again and again, was a twelfth of the CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 Beside = Callable[[App], AbstractAsyncContextManager[None]]
@@ -241,23 +277,38 @@ async def _every(seconds: float, what: Callable[[], Coroutine[Any, Any, None]]) 
 
 
 def serve(settings: Settings, *, beside: Beside | None = None) -> int:
-    """Serve until a signal ends it. Returns the exit code: 1 if anything was left unsettled."""
+    """Serve until a signal ends it. Returns the exit code: 1 if anything was left unsettled.
+
+    Raises what `App.open` raises when it cannot start.
+    """
     set_up_logs(settings)
     if settings.workers > 1:
         return _serve_many(settings)
+    sys.setswitchinterval(SWITCH_S)
     app = App(settings, beside=beside)
-    server = uvicorn.Server(_config(settings, app))
-    server.run()
-    return 1 if app.left or not server.started else 0
+    try:
+        Server(_config(settings, app)).run()
+    except SystemExit:
+        # uvicorn ends the process when the application cannot start; the reason is worth more.
+        if app.failure is not None:
+            raise app.failure from None
+        raise
+    return 1 if app.left else 0
+
+
+class Server(uvicorn.Server):
+    """uvicorn raises the signal again after a clean stop; our exit code says whether it was one."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._captured_signals.clear()
 
 
 def _serve_many(settings: Settings) -> int:
     """Several processes on one port; only PostgreSQL lets them share the books."""
     os.environ.update(_as_environment(settings))
     config = _config(settings, "altyn.app:make_app")
-    server = uvicorn.Server(config)
-    listening = config.bind_socket()
-    Multiprocess(config, target=server.run, sockets=[listening]).run()
+    Multiprocess(config, sockets=[config.bind_socket()]).run()
     return 0
 
 

@@ -7,7 +7,7 @@ OpenAI's shape, as bytes, so that an upstream speaking that shape is relayed wit
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 from altyn.money import Nanos
 
@@ -231,6 +231,10 @@ class Usage(Struct, kw_only=True):
         )
 
     @property
+    def cache_write(self) -> int:
+        return self.cache_write_5m + self.cache_write_1h
+
+    @property
     def output_tokens(self) -> int:
         return self.output_text + self.reasoning + self.image
 
@@ -283,6 +287,7 @@ class Fault(Exception):  # noqa: N818 -- it is also a value: dialects return it,
         # Filled in by the client: who said so, after how many attempts.
         self.provider: str | None = None
         self.attempts = 1
+        self.began = False  # part of a whole answer had come, so the vendor bills it
 
 
 class ChatEvent(Struct, gc=False):
@@ -318,12 +323,9 @@ class Answer(Struct, kw_only=True):
 class UpstreamRequest(Struct, frozen=True, kw_only=True):
     """What a dialect wants sent: `path` is joined to the provider's base URL.
 
-    The secret is not in here: the client adds it under `secret_header`, so that no dialect, log or
-    test ever holds one.
+    The secret is not in here: the client adds it, so that no dialect, log or test ever holds one.
     """
 
     path: str
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
-    secret_header: tuple[str, str] = ("authorization", "Bearer {secret}")
-    facts: dict[str, Any] = field(default_factory=dict)

@@ -338,6 +338,14 @@ REASONS: dict[str, dict[str, str]] = {
         "ru": "поставщик модели отклонил запрос: {said}",
     },
     "too_deep": {"en": "it is nested too deeply", "ru": "слишком глубокая вложенность"},
+    "slow": {"en": "it did not arrive in {seconds:g} s", "ru": "оно не пришло за {seconds:g} с"},
+    "no_object": {"en": "an object is expected", "ru": "ожидается объект"},
+    "number": {"en": "it is not a finite number", "ru": "это не конечное число"},
+    "http": {"en": "this is not HTTP/1.1", "ru": "это не HTTP/1.1"},
+    "head_too_large": {
+        "en": "they are larger than {limit_bytes} bytes",
+        "ru": "они больше {limit_bytes} байт",
+    },
     "header": {"en": "the header is malformed", "ru": "заголовок испорчен"},
     "both": {
         "en": "'{param}' and '{other}' say different things",
@@ -459,10 +467,8 @@ MESSAGES: dict[str, dict[str, str]] = {
         "ru": "Слишком много одновременных запросов: предел {limit}. Дождитесь завершения одного.",
     },
     "internal_error": {
-        "en": "Something went wrong on our side. Nothing was charged. "
-        "Tell support the request id.",
-        "ru": "Ошибка на нашей стороне. Ничего не списано. "
-        "Сообщите поддержке номер запроса.",
+        "en": "Something went wrong on our side. Nothing was charged. Tell support the request id.",
+        "ru": "Ошибка на нашей стороне. Ничего не списано. Сообщите поддержке номер запроса.",
     },
     "upstream_error": {
         "en": "The model's provider failed. Nothing was charged; try again.",

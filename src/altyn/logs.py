@@ -52,6 +52,8 @@ def set_up_logs(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    # uvicorn tells a failed start in two lines of its own; the command line tells it in one.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
 
 def mask_secrets(

@@ -43,6 +43,9 @@ class Ending(Struct, kw_only=True):
     left: bool = False
     """The caller was gone before the end."""
 
+    cut_off: bool = False
+    """We ended the answer ourselves, because the caller had left."""
+
     usage: Usage | None = None
     """As the provider reported it; None when it did not."""
 
@@ -132,6 +135,8 @@ def judge_abandoned(*, sent: bool, estimate: Usage, terms: Terms) -> Verdict:
 
 
 def _is_empty(ending: Ending, usage: Usage | None) -> bool:
+    if ending.cut_off and ending.began:
+        return False  # nothing was said yet, but who leaves early has asked all the same
     if ending.finish_reason is not None and ending.finish_reason != "error":
         return False
     output = usage.output_tokens if usage is not None else ending.estimate.output_tokens

@@ -99,9 +99,7 @@ class Gateway:
         return self.run(self._add_key(account_id, mode, rules))[1]
 
     def deposit(self, account_id: int, amount: str, reference: str) -> None:
-        move = Deposit(
-            account_id=account_id, amount_nanos=parse_nanos(amount), reference=reference
-        )
+        move = Deposit(account_id=account_id, amount_nanos=parse_nanos(amount), reference=reference)
         self.run(self._post(move))
 
     def add_upstream(
@@ -164,6 +162,9 @@ class Gateway:
             lifespan="on",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
             timeout_graceful_shutdown=5,
         )
         self._server = uvicorn.Server(config)

@@ -95,6 +95,9 @@ class Reply:
     blank_lines: int = 0
     first_pause_s: float = 0.0
     pause_s: float = 0.0
+    wait_after: int | None = None
+    """Send so many pieces, then nothing until `go_on`. 0: not even the head of the answer."""
+
     cut_after_bytes: int | None = None
     reset: bool = False
     gzip: bool = False
@@ -122,6 +125,7 @@ class FakeOpenAI:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._gate = asyncio.Event()
 
     # For tests -------------------------------------------------------------------------------
 
@@ -136,6 +140,14 @@ class FakeOpenAI:
     def answers(self, prompt: str, reply: Reply) -> None:
         """Every call whose body holds *prompt* gets this, when nothing is queued."""
         self._rules.append((prompt, reply))
+
+    def go_on(self) -> None:
+        """Let every reply that waits, or is to wait, be said to its end."""
+        self._loop.call_soon_threadsafe(self._gate.set)
+
+    def stop_here(self) -> None:
+        """Replies that are to wait do so again, after a `go_on`."""
+        self._loop.call_soon_threadsafe(self._gate.clear)
 
     def start(self) -> Self:
         self._thread.start()
@@ -209,7 +221,7 @@ class FakeOpenAI:
         if refusal is None and (method, path) != ("POST", "/v1/chat/completions"):
             refusal = _refusal(404, f"Unknown request URL: {method} {path}.", code="unknown_url")
         if refusal is not None:
-            return await Sender(writer, refusal).send_body(refusal.body or b"")
+            return await Sender(writer, refusal, self._gate).send_body(refusal.body or b"")
         return await self._chat(body, writer)
 
     def _model_list(self) -> dict[str, Any]:
@@ -221,9 +233,11 @@ class FakeOpenAI:
 
     async def _chat(self, body: bytes, writer: asyncio.StreamWriter) -> bool:
         asked, reply = self._read(body)
-        sender = Sender(writer, reply)
+        sender = Sender(writer, reply, self._gate)
         if reply.first_pause_s:
             await asyncio.sleep(reply.first_pause_s)
+        if reply.wait_after == 0:
+            await self._gate.wait()
         if reply.body is not None or reply.status != 200:
             return await sender.send_body(reply.body or b"")
         telling = Telling(self.style, self.style_name, asked, reply)
@@ -487,9 +501,10 @@ def _event(chunk: dict[str, Any]) -> bytes:
 class Sender:
     """Puts a reply on the wire, with the trouble that was asked for."""
 
-    def __init__(self, writer: asyncio.StreamWriter, reply: Reply) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, reply: Reply, gate: asyncio.Event) -> None:
         self.writer = writer
         self.reply = reply
+        self.gate = gate
         self.left = reply.cut_after_bytes
 
     async def send_body(self, body: bytes) -> bool:
@@ -503,7 +518,9 @@ class Sender:
         """A body in chunks, one for each piece."""
         await self._send_head("text/event-stream; charset=utf-8", "transfer-encoding: chunked")
         squeeze = zlib.compressobj(wbits=31) if self.reply.gzip else None
-        for piece in pieces:
+        for number, piece in enumerate(pieces):
+            if number and number == self.reply.wait_after:
+                await self.gate.wait()
             if squeeze is not None:
                 piece = squeeze.compress(piece) + squeeze.flush(zlib.Z_SYNC_FLUSH)  # noqa: PLW2901
             if not await self._send_chunks(piece):

@@ -15,6 +15,8 @@ class ScriptedServer:
         self.connections = 0
         self.requests: list[bytes] = []
         self.tasks: set[asyncio.Task[None]] = set()
+        self.asked = asyncio.Event()
+        """Some request has been read."""
         self.hung_up = asyncio.Event()
         """Some client has closed its end."""
 
@@ -41,6 +43,7 @@ class ScriptedServer:
             self.hung_up.set()
             raise
         self.requests.append(head)
+        self.asked.set()
         return head
 
 

@@ -2,12 +2,16 @@
 
 import asyncio
 import os
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
-from fakes.scripted_server import answer, chunked, free_port, reset, saying, serving
 
 from altyn.chat import Fault
-from altyn.upstream.pool import Origin, Patience, Pool
+from altyn.upstream.connection import Patience
+from altyn.upstream.dial import Origin
+from altyn.upstream.pool import Pool
+from fakes.scripted_server import answer, chunked, free_port, reset, saying, serving
 
 MIB = 1024 * 1024
 PATIENCE = Patience(connect_s=1, first_byte_s=2, idle_s=2)
@@ -24,11 +28,9 @@ async def ask(pool, method="POST", body=b"{}", headers=(), target="/v1/chat", pa
 
 def sockets():
     found = 0
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            found += os.readlink(f"/proc/self/fd/{fd}").startswith("socket:")
-        except FileNotFoundError:  # the descriptor of the listing itself
-            continue
+    for fd in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the descriptor of the listing itself
+            found += str(fd.readlink()).startswith("socket:")
     return found
 
 
@@ -42,7 +44,7 @@ async def test_a_request_is_written_as_it_should_be():
         await pool.close()
 
     assert server.requests == [
-        b"POST /v1/chat HTTP/1.1\r\nauthorization: Bearer s3\r\nx-a: b\r\ncontent-length: 7\r\n"
+        b"POST /v1/chat HTTP/1.1\r\ncontent-length: 7\r\nauthorization: Bearer s3\r\nx-a: b\r\n"
         b"host: 127.0.0.1:%d\r\naccept-encoding: identity\r\n\r\n"
         b'{"a":1}' % server.port
     ]
@@ -308,7 +310,7 @@ async def test_waiting_for_a_turn_ends_with_the_patience_to_connect():
     async with serving(saying(b"", then="hang")) as server:
         pool = pool_of(server, connections_max=1)
         first = asyncio.create_task(ask(pool))
-        await asyncio.sleep(0.05)
+        await server.asked.wait()
 
         with pytest.raises(Fault) as caught:
             await ask(pool, patience=Patience(connect_s=0.05))
@@ -392,7 +394,7 @@ async def test_close_sends_those_away_who_wait_for_a_turn():
     async with serving(saying(b"", then="hang")) as server:
         pool = pool_of(server, connections_max=1)
         callers = [asyncio.create_task(ask(pool)) for _ in range(3)]
-        await asyncio.sleep(0.05)
+        await server.asked.wait()
 
         await pool.close()
 

@@ -28,7 +28,9 @@ class Doorkeeper:
         self.ring = ring
         self.pepper = pepper
         self.trusted_proxies = tuple(
-            ipaddress.ip_network(part.strip()) for part in trusted_proxies.split(",") if part.strip()
+            ipaddress.ip_network(part.strip())
+            for part in trusted_proxies.split(",")
+            if part.strip()
         )
 
     async def authenticate(self, request: Request, scope: str) -> Caller:

@@ -9,22 +9,17 @@ import msgspec
 
 from altyn.accounts.store import get_balance
 from altyn.api.authenticate import Doorkeeper
-from altyn.api.errors import error_reply
+from altyn.api.body import decode_chat, wants_usage
 from altyn.api.request import Reply, Request
 from altyn.api.sse import EventWriter
 from altyn.api.wire import ChatCompletion, ChatUsage, chat_usage
 from altyn.chat import ChatBody
 from altyn.database.engine import Database
-from altyn.errors import (
-    AltynError,
-    InternalError,
-    InvalidJsonError,
-    InvalidParameterError,
-    MissingParameterError,
-)
+from altyn.errors import AltynError, InternalError
 from altyn.gateway.attempt import Attempt, Receipt
 from altyn.gateway.desk import Desk
 from altyn.gateway.order import Order, take_order
+from altyn.gateway.repeats import Repeats, read_repeat
 from altyn.keys.limits import Limits, Rates, Slot, format_reset
 from altyn.keys.store import Caller
 from altyn.ledger.moves import Balance
@@ -33,11 +28,8 @@ from altyn.settings import Settings
 
 QUIET_S = 15.0
 """The status line waits so long for the upstream's first event; a silent stream gets a comment."""
-Headers = tuple[tuple[bytes, bytes], ...]
 
-FAULT = re.compile(r"Expected `(?P<expected>[^`]+)`, got `(?P<got>[^`]+)`")
-MISSING = re.compile(r"Object missing required field `(?P<name>[^`]+)`")
-PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Chats:
@@ -51,7 +43,9 @@ class Chats:
         doorkeeper: Doorkeeper,
         limits: Limits,
         desk: Desk,
+        repeats: Repeats,
     ) -> None:
+        self.repeats = repeats
         self.settings = settings
         self.database = database
         self.doorkeeper = doorkeeper
@@ -71,31 +65,81 @@ class Chats:
         caller = await self.doorkeeper.authenticate(request, "chat")
         slot = await self._enter(caller)
         try:
-            body, fields = decode_chat(await request.read_json_body(self.settings.body_limit_bytes))
+            data = await request.read_json_body(self.settings.body_limit_bytes)
+            body, fields = decode_chat(data)
             asked_usage = stream or wants_usage(body)
             body.stream = stream or bool(body.stream)
-            assert self.desk.shelf is not None
-            order = take_order(
-                caller,
-                body,
-                fields,
-                request_id=request.request_id,
-                shelf=self.desk.shelf,
-                waits=self.desk.waits,
-            )
+            order = self._take_order(caller, request, body, fields)
+            name = request.headers.get(b"idempotency-key")
+            if name is not None:
+                return await self._serve_once(
+                    request, order, slot, name, data, asked_usage=asked_usage
+                )
             balance = await self.desk.hold(order)
         except BaseException:
             slot.leave()
             raise
-        if order.chat.stream:
-            return await self._serve_events(request, order, slot, balance, asked_usage=asked_usage)
-        return await self._serve_whole(request, order, slot)
+        if not order.chat.stream:
+            return await self._serve_whole(request, order, slot)
+        await self._serve_events(request, order, slot, balance, asked_usage=asked_usage)
+        return None
+
+    def _take_order(
+        self, caller: Caller, request: Request, body: ChatBody, fields: dict[str, Any]
+    ) -> Order:
+        assert self.desk.shelf is not None
+        return take_order(
+            caller,
+            body,
+            fields,
+            request_id=request.request_id,
+            shelf=self.desk.shelf,
+            waits=self.desk.waits,
+        )
+
+    async def _serve_once(
+        self,
+        request: Request,
+        order: Order,
+        slot: Slot,
+        name: bytes,
+        data: bytes,
+        *,
+        asked_usage: bool,
+    ) -> Reply | None:
+        """Serve a request that may be sent again: the repeat gets the kept answer."""
+        repeat = read_repeat(
+            name,
+            account_id=order.caller.account.id,
+            body=request.path.encode() + data,
+            request_id=request.request_id,
+        )
+        kept = await self.repeats.begin(repeat)
+        if kept is not None:
+            slot.leave()
+            request.request_id = kept.request_id
+            return Reply(200, kept.body, ((b"idempotent-replayed", b"true"),))
+        try:
+            balance = await self.desk.hold(order)
+            if not order.chat.stream:
+                reply = await self._serve_whole(request, order, slot)
+                await self.repeats.keep(repeat, reply.body)
+                return reply
+            receipt = await self._serve_events(
+                request, order, slot, balance, asked_usage=asked_usage
+            )
+        except AltynError:
+            await self.repeats.forget(repeat)
+            raise
+        if receipt.error is not None:
+            await self.repeats.forget(repeat)
+        return None
 
     # Whole ------------------------------------------------------------------------------------
 
     async def _serve_whole(self, request: Request, order: Order, slot: Slot) -> Reply:
         attempt = self.desk.start(order, slot, listener=None, gone=request.has_left)
-        receipt = await asyncio.shield(attempt.receipt)
+        receipt = await attempt.receipt
         if receipt.error is not None or receipt.answer is None:
             raise receipt.error or InternalError
         completion = ChatCompletion(
@@ -125,7 +169,7 @@ class Chats:
         balance: Balance | None,
         *,
         asked_usage: bool,
-    ) -> Reply | None:
+    ) -> Receipt:
         writer = EventWriter(
             request,
             model=order.model.id,
@@ -140,11 +184,11 @@ class Chats:
             left.cancel()
         if receipt.error is not None:
             if not writer.started:
-                return error_reply(receipt.error, request)
+                raise receipt.error
             await writer.fail(receipt.error)
         elif attempt.left_s is None:
             await writer.end(self._usage(receipt) if asked_usage else None)
-        return None
+        return receipt
 
     async def _wait(self, attempt: Attempt, writer: EventWriter) -> Receipt:
         """Wait for the end of the attempt, and say something in every quiet quarter of a minute."""
@@ -214,50 +258,6 @@ class Chats:
 
 
 NO_RATES = Rates()
-
-
-def wants_usage(body: ChatBody) -> bool:
-    return body.stream_options is not None and body.stream_options.include_usage
-
-
-def decode_chat(data: bytes) -> tuple[ChatBody, dict[str, Any]]:
-    """The body as it was sent, and checked by type. Raises with the path of what is wrong."""
-    try:
-        fields = decode_json(data)
-    except msgspec.ValidationError as error:
-        raise InvalidParameterError(param=None, reason=str(error)) from None
-    try:
-        return msgspec.convert(fields, ChatBody), fields
-    except msgspec.ValidationError as error:
-        raise _as_parameter(str(error)) from None
-
-
-def decode_json(data: bytes) -> dict[str, Any]:
-    try:
-        fields = msgspec.json.decode(data)
-    except msgspec.ValidationError:
-        raise
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidJsonError(reason=str(error)) from None
-    except RecursionError:
-        raise InvalidJsonError(reason="too_deep") from None
-    if not isinstance(fields, dict):
-        raise InvalidJsonError(reason="an object is expected")
-    return fields
-
-
-def _as_parameter(text: str) -> AltynError:
-    """Turn msgspec's sentence into an error that names the parameter."""
-    place = PLACE.search(text)
-    path = place["path"] if place else ""
-    reason = text[: place.start()] if place else text
-    if missing := MISSING.match(reason):
-        return MissingParameterError(param=f"{path}.{missing['name']}".lstrip("."))
-    if wrong := FAULT.match(reason):
-        return InvalidParameterError(
-            param=path or None, reason="type", expected=wrong["expected"], got=wrong["got"]
-        )
-    return InvalidParameterError(param=path or None, reason=reason.replace("`", "'"))
 
 
 async def _hang_up(request: Request, attempt: Attempt) -> None:

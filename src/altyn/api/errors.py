@@ -9,7 +9,7 @@ from altyn.errors import AltynError, AuthenticationError, MethodNotAllowedError
 log = structlog.get_logger("altyn.api")
 
 WORDING = frozenset(
-    {"reason", "expected", "got", "low", "high", "choices", "other", "said", "allowed"}
+    {"reason", "expected", "got", "low", "high", "choices", "other", "said", "allowed", "seconds"}
 )
 """Facts that only fill in the sentence; the others are for programs and stand in the body."""
 

@@ -69,9 +69,7 @@ class _Counts(Collector):
         yield CounterMetricFamily(
             "altyn_charged_nanos", "Charged to customers", value=meter.charged_nanos
         )
-        yield CounterMetricFamily(
-            "altyn_cost_nanos", "Taken by providers", value=meter.cost_nanos
-        )
+        yield CounterMetricFamily("altyn_cost_nanos", "Taken by providers", value=meter.cost_nanos)
         losses = CounterMetricFamily(
             "altyn_operator_loss_nanos", "Taken by providers, paid by nobody", labels=("reason",)
         )

@@ -76,5 +76,3 @@ class Models:
             request=format_short(rate.price.request),
             image=format_per_token(at.image),
         )
-
-

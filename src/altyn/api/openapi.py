@@ -13,7 +13,10 @@ from altyn.errors import AltynError
 
 ANSWERS: dict[str, tuple[str, type]] = {
     "/chat/completions": ("One answer, or events with stream: true", wire.ChatCompletion),
-    "/chat/stream": ("Server-Sent Events; the last but one tells usage and cost", wire.ChatCompletion),
+    "/chat/stream": (
+        "Server-Sent Events; the last but one tells usage and cost",
+        wire.ChatCompletion,
+    ),
     "/models": ("The models on sale", wire.ModelList),
     "/models/{id}": ("One model on sale", wire.ModelCard),
     "/balance": ("The account's money now", wire.BalanceCard),
@@ -38,7 +41,12 @@ FILTERS: tuple[tuple[str, dict[str, Any], str], ...] = (
 
 def describe(public_url: str) -> dict[str, Any]:
     """The OpenAPI 3.1 document of the External API."""
-    types = [ChatBody, wire.ErrorBody, wire.UsageGroups, *(answer for _, answer in ANSWERS.values())]
+    types = [
+        ChatBody,
+        wire.ErrorBody,
+        wire.UsageGroups,
+        *(answer for _, answer in ANSWERS.values()),
+    ]
     _, components = msgspec.json.schema_components(
         types, schema_hook=_schema_of_raw, ref_template="#/components/schemas/{name}"
     )

@@ -4,18 +4,24 @@ import hmac
 from typing import Any
 
 import msgspec
+import structlog
 
-from altyn import __version__
 from altyn.api.errors import error_reply
 from altyn.api.metrics import exposition
 from altyn.api.openapi import describe
 from altyn.api.request import Receive, Reply, Request, Send, choose_language, json_reply
-from altyn.api.routes import BASE
 from altyn.database.engine import Database, StoreUnavailableError, new_request_id
-from altyn.errors import AltynError, InvalidApiKeyError, MethodNotAllowedError, NotFoundError
+from altyn.errors import (
+    AltynError,
+    InternalError,
+    InvalidApiKeyError,
+    MethodNotAllowedError,
+    NotFoundError,
+)
 from altyn.gateway.desk import Desk
 from altyn.settings import Settings
 
+log = structlog.get_logger("altyn.operations")
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -31,7 +37,6 @@ class Operations:
         self.metrics_token = metrics_token
         self.breaches: set[str] = set()
         self._routes = {
-            "/": self.welcome,
             "/healthz": self.healthz,
             "/readyz": self.readyz,
             "/metrics": self.metrics,
@@ -45,28 +50,22 @@ class Operations:
             request.headers.get(b"accept-language"), self.settings.language
         )
         try:
-            request.check_headers()
-            handler = self._routes.get(request.path)
-            if handler is None:
-                raise NotFoundError
-            if request.method != "GET":
-                raise MethodNotAllowedError(allowed="GET")
-            reply = await handler(request)
+            reply = await self._handle(request)
         except AltynError as error:
             reply = error_reply(error, request)
+        except Exception:
+            log.exception("request_failed", request_id=request.request_id, path=request.path)
+            reply = error_reply(InternalError(), request)
         await request.reply(reply)
 
-    async def welcome(self, _request: Request) -> Reply:
-        """Where to go from here."""
-        return json_reply(
-            {
-                "name": "Altyn",
-                "version": __version__,
-                "api": f"{self.settings.public_url}{BASE}",
-                "description": f"{self.settings.public_url}/openapi.json",
-                "ready": f"{self.settings.public_url}/readyz",
-            }
-        )
+    async def _handle(self, request: Request) -> Reply:
+        request.check_headers()
+        handler = self._routes.get(request.path)
+        if handler is None:
+            raise NotFoundError
+        if request.method != "GET":
+            raise MethodNotAllowedError(allowed="GET")
+        return await handler(request)
 
     async def healthz(self, _request: Request) -> Reply:
         """The process lives."""
@@ -84,7 +83,7 @@ class Operations:
         if not hmac.compare_digest(given, self.metrics_token.encode()):
             raise InvalidApiKeyError
         body = exposition(self.desk, breaches=len(self.breaches))
-        return Reply(200, body, ((b"content-type", TEXT),))
+        return Reply(200, body, content_type=TEXT)
 
     async def openapi(self, _request: Request) -> Reply:
         return Reply(200, self._description)

@@ -1,6 +1,7 @@
 """One HTTP request as the API sees it, and the answers it can give."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -10,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from altyn.errors import (
+    LANGUAGES,
     BodyTooLargeError,
     InvalidJsonError,
     InvalidParameterError,
@@ -20,10 +22,14 @@ from altyn.errors import (
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-JSON_TYPE = (b"content-type", b"application/json")
+JSON = b"application/json"
 ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 BODY_TIMEOUT_S = 30.0
-KEY_MARKS = (b"sk_live_", b"sk_test_")
+KEY_MARK = re.compile(r"sk_(?:live|test)_")
+WISH = re.compile(
+    r"\s*(?P<language>[a-z]{1,8})(?:-[a-z0-9]{1,8})*\s*(?:;\s*q=(?P<quality>[01](?:\.\d{0,3})?)\s*)?"
+)
+"""One language of an `Accept-Language` header, in lower case: `ru-ru;q=0.8`."""
 KEY_NAMES = frozenset({"key", "api_key", "apikey", "api-key", "access_token", "token"})
 
 
@@ -37,6 +43,7 @@ class Reply(Struct, frozen=True):
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: bytes = JSON
 
 
 class Request:
@@ -73,11 +80,13 @@ class Request:
             names = [name for name, _ in self.scope["headers"]]
             if names.count(b"authorization") > 1:
                 raise InvalidParameterError(param="Authorization", reason="header")
-        if query := self.scope["query_string"]:
-            if any(mark in query for mark in KEY_MARKS):
-                raise KeyInUrlError
-            if not KEY_NAMES.isdisjoint(name.lower() for name, _ in self.query_pairs()):
-                raise KeyInUrlError
+        if KEY_MARK.search(self.path):
+            raise KeyInUrlError
+        if self.scope["query_string"] and any(
+            name.lower() in KEY_NAMES or KEY_MARK.search(name) or KEY_MARK.search(value)
+            for name, value in self.query_pairs()
+        ):
+            raise KeyInUrlError
 
     def query_pairs(self) -> list[tuple[str, str]]:
         text: str = self.scope["query_string"].decode("latin-1")
@@ -86,7 +95,7 @@ class Request:
     async def read_json_body(self, limit_bytes: int) -> bytes:
         """The body, if it is JSON by its header and not too large. Raises as a 413 or 415."""
         headers = self.headers
-        if not headers.get(b"content-type", b"application/json").startswith(b"application/json"):
+        if not headers.get(b"content-type", JSON).lower().startswith(JSON):
             raise UnsupportedMediaTypeError
         if headers.get(b"content-encoding", b"identity") != b"identity":
             # Unpacking would let a small request become a large one.
@@ -94,45 +103,48 @@ class Request:
         stated = headers.get(b"content-length", b"0")
         if stated.isdigit() and int(stated) > limit_bytes:
             raise BodyTooLargeError(limit_bytes=limit_bytes)
-        message = await self.receive()
-        if message["type"] == "http.disconnect":
-            raise CallerLeftError
-        if not message.get("more_body"):
-            body: bytes = message.get("body", b"")
-            if len(body) > limit_bytes:
-                raise BodyTooLargeError(limit_bytes=limit_bytes)
-            return body
-        return await self._read_rest(message.get("body", b""), limit_bytes)
-
-    async def _read_rest(self, first: bytes, limit_bytes: int) -> bytes:
-        pieces, size = [first], len(first)
+        # A body that came with its head needs no clock; one that does not come holds a place.
+        message = self._receive_at_once()
+        if message is not None and not message.get("more_body"):
+            return _piece(message, 0, limit_bytes)
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
-                while True:
-                    message = await self.receive()
-                    if message["type"] == "http.disconnect":
-                        raise CallerLeftError
-                    pieces.append(message.get("body", b""))
-                    size += len(pieces[-1])
-                    if size > limit_bytes:
-                        raise BodyTooLargeError(limit_bytes=limit_bytes)
-                    if not message.get("more_body"):
-                        return b"".join(pieces)
+                return await self._read_slowly(message, limit_bytes)
         except TimeoutError:
-            raise InvalidJsonError(reason="the body did not arrive in 30 s") from None
+            raise InvalidJsonError(reason="slow", seconds=BODY_TIMEOUT_S) from None
+
+    async def _read_slowly(self, message: Mapping[str, Any] | None, limit_bytes: int) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            if message is None:
+                message = await self.receive()
+            pieces.append(_piece(message, size, limit_bytes))
+            size += len(pieces[-1])
+            if not message.get("more_body"):
+                return b"".join(pieces)
+            message = None
 
     def has_left(self) -> bool:
         """Whether the caller has hung up, without waiting. Only after the body was read.
 
         From then on `receive` has one thing left to say; if it says it at once, they are gone.
         """
-        asking = self.receive()
+        return self._receive_at_once() is not None
+
+    def hang_up(self) -> None:
+        """Close the connection now, without waiting for a reader to take what was written."""
+        self.scope["altyn.hang_up"]()
+
+    def _receive_at_once(self) -> Mapping[str, Any] | None:
+        """What `receive` has to say without waiting, or None."""
+        asking: Any = self.receive()
         try:
-            asking.send(None)  # type: ignore[attr-defined]
-        except StopIteration:
-            return True
-        asking.close()  # type: ignore[attr-defined]
-        return False
+            asking.send(None)
+        except StopIteration as said:
+            return said.value  # type: ignore[no-any-return]
+        asking.close()
+        return None
 
     async def reply(self, reply: Reply) -> None:
         self.answered = True
@@ -141,7 +153,7 @@ class Request:
                 "type": "http.response.start",
                 "status": reply.status,
                 "headers": [
-                    JSON_TYPE,
+                    (b"content-type", reply.content_type),
                     (b"content-length", str(len(reply.body)).encode()),
                     (b"x-request-id", b"req_" + self.request_id.encode()),
                     *ALWAYS,
@@ -150,6 +162,16 @@ class Request:
             }
         )
         await self.send({"type": "http.response.body", "body": reply.body})
+
+
+def _piece(message: Mapping[str, Any], size: int, limit_bytes: int) -> bytes:
+    """The part of a body in one message, after *size* bytes of it."""
+    if message["type"] == "http.disconnect":
+        raise CallerLeftError
+    piece: bytes = message.get("body", b"")
+    if size + len(piece) > limit_bytes:
+        raise BodyTooLargeError(limit_bytes=limit_bytes)
+    return piece
 
 
 def json_reply(content: Any, *, status: int = 200) -> Reply:
@@ -163,12 +185,10 @@ def choose_language(accept_language: bytes | None, default: str) -> str:
         return default
     wishes: list[tuple[float, str]] = []
     for wish in accept_language.decode("latin-1").lower().split(",")[:20]:
-        name, _, quality = wish.strip().partition(";q=")
-        try:
-            wishes.append((-float(quality or 1), name[:2]))
-        except ValueError:
-            continue
-    for _, name in sorted(wishes, key=lambda wish: wish[0]):
-        if name in ("ru", "en"):
-            return name
+        found = WISH.fullmatch(wish)
+        if found and float(found["quality"] or 1):
+            wishes.append((-float(found["quality"] or 1), found["language"]))
+    for _, language in sorted(wishes, key=lambda wish: wish[0]):
+        if language in LANGUAGES:
+            return language
     return default

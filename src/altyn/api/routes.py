@@ -77,9 +77,7 @@ class Api:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request. Whatever happens, exactly one answer is given."""
         request = Request(scope, receive, send, request_id=new_request_id())
-        request.language = choose_language(
-            request.headers.get(b"accept-language"), self.language
-        )
+        request.language = choose_language(request.headers.get(b"accept-language"), self.language)
         try:
             request.check_headers()
             reply = await self._handle(request)

@@ -50,6 +50,9 @@ class EventWriter:
         if data:
             await self._write(data)
 
+    def hang_up(self) -> None:
+        self.request.hang_up()
+
     async def keep_alive(self) -> None:
         await self._write(COMMENT)
 

@@ -1,5 +1,6 @@
 """`GET /usage` and `GET /generations/{id}`: what was used, filtered and paged, and one receipt."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
@@ -41,6 +42,7 @@ MOMENT_MAX_MS = 253_402_300_800_000  # the year 10000
 STATUSES = ("success", "error", "cancelled")
 MODES = ("live", "test")
 GROUPS = ("day", "hour", "model", "key", "status")
+DIGITS = re.compile(r"[0-9]{1,19}")
 REQUEST_ID_PREFIXES = ("chatcmpl-", "req_")
 PER_ONE = ("request", "web_search")
 
@@ -90,9 +92,9 @@ class UsageReports:
         request_id = generation_id
         for prefix in REQUEST_ID_PREFIXES:
             request_id = request_id.removeprefix(prefix)
-        row = await find_record(
-            self.database, account_id=caller.account.id, request_id=request_id
-        )
+        if not request_id.isprintable():  # PostgreSQL takes a NUL for an error of its own
+            raise NotFoundError
+        row = await find_record(self.database, account_id=caller.account.id, request_id=request_id)
         if row is None:
             raise NotFoundError
         return json_reply(await self._generation(row))
@@ -225,7 +227,8 @@ def text(name: str, value: str) -> str:
 
 def whole_number(low: int, high: int) -> Callable[[str, str], int]:
     def read(name: str, value: str) -> int:
-        if not (value.isascii() and value.isdigit() and len(value) < 20 and low <= int(value) <= high):  # noqa: E501, PLR2004
+        # Digits alone, and few: `int` takes other scripts, and chokes on very many.
+        if not DIGITS.fullmatch(value) or not low <= int(value) <= high:
             raise InvalidParameterError(param=name, reason="range", low=low, high=high)
         return int(value)
 
@@ -269,6 +272,7 @@ def read_cursor(name: str, value: str) -> Cursor:
 
 def _usage_card(row: RecordRow) -> UsageCard:
     usage = _usage(row)
+    known = usage if usage is not None else Unknown
     return UsageCard(
         id=f"chatcmpl-{row['request_id']}",
         created_at=iso(row["created_at"]),
@@ -277,12 +281,12 @@ def _usage_card(row: RecordRow) -> UsageCard:
         mode=row["mode"],
         status=row["status"],
         stream=bool(row["streamed"]),
-        prompt_tokens=usage and usage.input_tokens,
-        cached_tokens=usage and usage.cache_read,
-        cache_write_tokens=usage and usage.cache_write_5m + usage.cache_write_1h,
-        completion_tokens=usage and usage.output_tokens,
-        reasoning_tokens=usage and usage.reasoning,
-        total_tokens=usage and usage.total_tokens,
+        prompt_tokens=known.input_tokens,
+        cached_tokens=known.cache_read,
+        cache_write_tokens=known.cache_write,
+        completion_tokens=known.output_tokens,
+        reasoning_tokens=known.reasoning,
+        total_tokens=known.total_tokens,
         cost=format_nanos(row["charge_nanos"]),
         latency_ms=row["latency_ms"],
         time_to_first_token_ms=row["first_token_ms"],
@@ -290,6 +294,17 @@ def _usage_card(row: RecordRow) -> UsageCard:
         error_code=row["error_code"],
         outcome=row["outcome"],
     )
+
+
+class Unknown:
+    """The usage of a request whose usage nobody knows: null, never 0."""
+
+    input_tokens: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    output_tokens: int | None = None
+    reasoning: int | None = None
+    total_tokens: int | None = None
 
 
 def _usage(row: RecordRow) -> Usage | None:

@@ -1,4 +1,4 @@
-"""What goes over the wire, as structs: answers are encoded from them, `openapi.json` is made of them.
+"""What goes over the wire, as structs: answers and `openapi.json` are made from them.
 
 Money in JSON is a decimal string; only `usage.cost`, where clients expect a number, is a JSON
 number with the exact decimal digits.
@@ -45,7 +45,7 @@ class ChatCompletion(Struct):
     model: str
     choices: Raw
     usage: ChatUsage
-    system_fingerprint: str | None | UnsetType = UNSET
+    system_fingerprint: str | UnsetType | None = UNSET
 
 
 class Pricing(Struct):

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 from msgspec import Struct
 
 from altyn.catalog.model import Model, builtin_models, read_model
-from altyn.catalog.price import Price, read_price
+from altyn.catalog.price import PARTS_PER_MARKUP, Price, read_price
 from altyn.catalog.route import Route, list_routes
 from altyn.database.engine import Database, Transaction, bump_revision, now_ms
 from altyn.errors import OperatorError, UnknownNameError
@@ -45,7 +45,8 @@ class Catalog:
         self._markups: dict[str | None, list[MarkupRow]] = {}
         for markup in markups:
             self._markups.setdefault(markup.price_group, []).append(markup)
-        self._changes = sorted({row.effective_from for row in (*prices, *markups)})
+        begins = [row.effective_from for row in prices] + [row.effective_from for row in markups]
+        self._changes = sorted(set(begins))
         self._rates: dict[tuple[str, str | None, int], Rate | None] = {}
 
     def find_rate(self, model_id: str, price_group: str | None, at_ms: int) -> Rate | None:
@@ -158,16 +159,19 @@ async def find_price(database: Database, price_id: int) -> Price | None:
     return read_price(rows[0][0]) if rows else None
 
 
-async def add_builtin_models(tx: Transaction) -> int:
+async def add_builtin_models(tx: Transaction, *, currency: str = "USD") -> int:
     """Put the models this project brings along on sale, those that are not there yet."""
-    return await import_models(tx, builtin_models(), replace=False)
+    return await import_models(tx, builtin_models(), replace=False, currency=currency)
 
 
-async def import_models(tx: Transaction, models: Sequence[Model], *, replace: bool = True) -> int:
+async def import_models(
+    tx: Transaction, models: Sequence[Model], *, replace: bool = True, currency: str = "USD"
+) -> int:
     """Add models with their cost, or replace what is there; say how many were written.
 
     A cost that differs from the latest becomes a new dated price row: the old one is kept for the
-    receipts that name it.
+    receipts that name it. A cost in another currency than the installation's is left out: dollars
+    taken for roubles would sell everything at a hundredth.
     """
     known = {model_id for (model_id,) in await tx.fetch("SELECT id FROM models")}
     chosen = [model for model in models if replace or model.id not in known]
@@ -181,9 +185,9 @@ async def import_models(tx: Transaction, models: Sequence[Model], *, replace: bo
             position,
             now_ms(),
         )
-        if model.cost_price is not None:
-            source = model.cost.source if model.cost else None
-            await _set_cost(tx, model.id, model.cost_price, source)
+        price, cost = model.cost_price, model.cost
+        if price is not None and cost is not None and cost.currency == currency:
+            await _set_cost(tx, model.id, price, cost.source)
     if chosen:
         await bump_revision(tx)
     return len(chosen)
@@ -235,7 +239,7 @@ async def set_markup(
     effective_from: int | None = None,
 ) -> None:
     """Sell everything without a fixed price at cost plus this, from a moment on."""
-    if parts_per_million < -1_000_000:
+    if parts_per_million < -PARTS_PER_MARKUP:
         raise OperatorError("A markup cannot be below -100 %: prices would be negative.")
     await tx.execute(
         "INSERT INTO markups (price_group, parts_per_million, effective_from, created_at)"

@@ -9,7 +9,7 @@ from altyn.errors import UnknownNameError
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """A model at a provider. Lower `priority` is asked first; `weight` shares calls among equals."""
+    """A model at a provider. Lower `priority` is asked first; `weight` shares calls of equals."""
 
     id: int
     model_id: str

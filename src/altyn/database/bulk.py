@@ -10,9 +10,12 @@ from functools import cache, cached_property
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
-    """Some columns of a table, the key first. `columns` holds (name, PostgreSQL type)."""
+    """Some columns of a table, the key first. `columns` holds (name, PostgreSQL type).
+
+    Each is made once and compared by identity: finding its statements costs no hash of its columns.
+    """
 
     table: str
     key: tuple[str, ...]
@@ -60,10 +63,14 @@ def columns_of(values: Sequence[Sequence[Any]]) -> list[list[Any]]:
 
 @cache
 def sqlite_select(rows: Rows, count: int) -> str:
-    key = ", ".join(rows.key)
+    # A join in this order (CROSS) searches the table once for each key. SQLite answers
+    # `(a, b) IN (VALUES …)` with a scan of the whole table.
+    names = [f"wanted_{name}" for name in rows.key]
+    same = " AND ".join(f"{rows.table}.{name} = wanted_{name}" for name in rows.key)
     return (
-        f"SELECT json_group_array(json_array({', '.join(rows.names)})) FROM {rows.table}"
-        f" WHERE ({key}) IN (VALUES {_places(len(rows.key), count)})"
+        f"WITH wanted ({', '.join(names)}) AS (VALUES {_places(len(names), count)})"
+        f" SELECT json_group_array(json_array({', '.join(rows.names)}))"
+        f" FROM wanted CROSS JOIN {rows.table} ON {same}"
     )
 
 
@@ -77,11 +84,13 @@ def sqlite_insert(rows: Rows, count: int) -> str:
 
 @cache
 def sqlite_update(rows: Rows, count: int) -> str:
-    names = [f"new_{name}" for name in rows.names]
+    # SQLite names the columns of VALUES by their place. The statement has to begin with UPDATE:
+    # Python's driver does not count the rows of one that begins with WITH.
+    places = {name: f"column{place}" for place, name in enumerate(rows.names, 1)}
     return (
-        f"WITH fresh ({', '.join(names)}) AS (VALUES {_places(len(names), count)})"
-        f" UPDATE {rows.table} SET {', '.join(f'{name} = new_{name}' for name in rows.others)}"
-        f" FROM fresh WHERE {_same_key(rows)}"
+        f"UPDATE {rows.table} SET {', '.join(f'{name} = {places[name]}' for name in rows.others)}"
+        f" FROM (VALUES {_places(len(places), count)})"
+        f" WHERE {' AND '.join(f'{rows.table}.{name} = {places[name]}' for name in rows.key)}"
     )
 
 
@@ -92,7 +101,8 @@ def sqlite_add(rows: Rows, count: int) -> str:
 
 @cache
 def sqlite_delete(rows: Rows, count: int) -> str:
-    return f"DELETE FROM {rows.table} WHERE ({', '.join(rows.key)}) IN (VALUES {_places(len(rows.key), count)})"
+    (key,) = rows.key  # with more than one column SQLite would scan the table
+    return f"DELETE FROM {rows.table} WHERE {key} IN (VALUES {_places(1, count)})"
 
 
 @cache
@@ -125,9 +135,10 @@ def postgres_insert(rows: Rows) -> str:
 @cache
 def postgres_update(rows: Rows) -> str:
     names = [f"new_{name}" for name in rows.names]
+    same = " AND ".join(f"{rows.table}.{name} = new_{name}" for name in rows.key)
     return (
         f"UPDATE {rows.table} SET {', '.join(f'{name} = new_{name}' for name in rows.others)}"
-        f" FROM {_unnest(rows)} AS fresh ({', '.join(names)}) WHERE {_same_key(rows)}"
+        f" FROM {_unnest(rows)} AS fresh ({', '.join(names)}) WHERE {same}"
     )
 
 
@@ -160,10 +171,6 @@ def _unnest(rows: Rows) -> str:
 
 
 # Both -----------------------------------------------------------------------------------------
-
-
-def _same_key(rows: Rows) -> str:
-    return " AND ".join(f"{rows.table}.{name} = new_{name}" for name in rows.key)
 
 
 def _added(rows: Rows) -> str:

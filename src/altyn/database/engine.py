@@ -5,7 +5,8 @@ number. A transaction is an async function of a `Transaction`. On PostgreSQL it 
 loop; on SQLite in the thread that owns the only writing connection, where nothing in it ever waits.
 """
 
-import os
+import random
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -117,13 +118,16 @@ def open_database(url: str) -> Database:
 
 
 def now_ms() -> int:
-    """This machine's time, in milliseconds since 1970 UTC."""
+    """The time of this machine, in milliseconds since 1970 UTC."""
     return time.time_ns() // 1_000_000
+
+
+_numbers = random.Random(secrets.randbits(128))  # noqa: S311 -- an id is a name, not a secret: owners are checked
 
 
 def new_request_id() -> str:
     """28 hexadecimal digits that sort by time: so records made together lie together on disk."""
-    return f"{now_ms():012x}{os.urandom(8).hex()}"
+    return f"{now_ms():012x}{_numbers.getrandbits(64):016x}"
 
 
 async def bump_revision(tx: Transaction, name: str = "catalog") -> None:

@@ -26,8 +26,6 @@ def head_revision() -> str:
 
 async def current_revision(url: str) -> str | None:
     """What the database was migrated to, or None for an empty one."""
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
-        return None
     if url.startswith("sqlite:///"):
         return _sqlite_revision(Path(url.removeprefix("sqlite:///")))
     database = open_database(url)
@@ -71,6 +69,8 @@ async def require_current(url: str) -> None:
 
 
 def _sqlite_revision(path: Path) -> str | None:
+    if not path.exists():
+        return None
     connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True)
     try:
         known = connection.execute(

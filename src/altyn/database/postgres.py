@@ -1,4 +1,4 @@
-"""PostgreSQL over asyncpg: one connection for the ledger's batches, a pool for everything else."""
+"""PostgreSQL over asyncpg: a pool for what is written, and another for what is only read."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -19,7 +19,9 @@ from altyn.database.engine import (
 )
 
 T = TypeVar("T")
-POOL_SIZE = 6
+WRITERS = 2
+"""The ledger's batches use one of them, everything else that is written the other."""
+READERS = 5
 TRIES = 5
 """How often a transaction is run again after a deadlock or a serialisation failure."""
 
@@ -90,7 +92,7 @@ class PostgresTransaction(Transaction):
         # In the order of the key: two processes that add to the same rows must not meet head-on.
         if values:
             width = len(rows.key)
-            ordered = sorted(values, key=lambda row: row[:width])
+            ordered = sorted(values, key=lambda row: tuple(row[:width]))
             await self.connection.execute(bulk.postgres_add(rows), *bulk.columns_of(ordered))
 
 
@@ -99,18 +101,21 @@ class PostgresDatabase(Database):
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._pool: Any = None
+        # Two pools: long reports must not keep a hold waiting for a connection.
+        self._writers: Any = None
+        self._readers: Any = None
 
     async def open(self) -> None:
+        reading = {**SESSION, "default_transaction_read_only": "on"}
         try:
-            self._pool = await asyncpg.create_pool(
-                self.url, min_size=1, max_size=POOL_SIZE, server_settings=SESSION, timeout=5
-            )
+            self._writers = await _make_pool(self.url, size=WRITERS, session=SESSION)
+            self._readers = await _make_pool(self.url, size=READERS, session=reading)
         except UNREACHABLE as error:
+            await self.close()
             raise StoreUnavailableError(f"PostgreSQL: {error}") from error
 
     async def read(self, sql: str, *values: Any) -> Sequence[Row]:
-        async with self._connection() as connection:
+        async with _connection(self._readers) as connection:
             rows: Sequence[Row] = await connection.fetch(sql, *values)
             return rows
 
@@ -123,12 +128,14 @@ class PostgresDatabase(Database):
         return await self._write_once(work)
 
     async def close(self) -> None:
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        pools = (self._writers, self._readers)
+        self._writers = self._readers = None
+        for pool in pools:
+            if pool is not None:
+                await pool.close()
 
     async def _write_once(self, work: Work[T]) -> T:
-        async with self._connection() as connection:
+        async with _connection(self._writers) as connection:
             transaction = connection.transaction()
             await transaction.start()
             try:
@@ -140,15 +147,28 @@ class PostgresDatabase(Database):
             await _commit(transaction)
             return result
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
-        if self._pool is None:
-            raise StoreUnavailableError("the database is closed")
-        try:
-            async with self._pool.acquire(timeout=5) as connection:
-                yield connection
-        except UNREACHABLE as error:
-            raise StoreUnavailableError(f"PostgreSQL: {error}") from error
+
+async def _make_pool(url: str, *, size: int, session: dict[str, str]) -> Any:
+    return await asyncpg.create_pool(
+        url, min_size=1, max_size=size, server_settings=session, timeout=5, reset=_leave_as_it_is
+    )
+
+
+async def _leave_as_it_is(connection: Any) -> None:
+    """Nothing here changes a session, so no round trip is spent on resetting it."""
+
+
+@asynccontextmanager
+async def _connection(pool: Any) -> AsyncIterator[Any]:
+    if pool is None:
+        raise StoreUnavailableError("the database is closed")
+    try:
+        async with pool.acquire(timeout=5) as connection:
+            yield connection
+    except UNREACHABLE as error:
+        if isinstance(error, ValueError):
+            raise  # asyncpg's word for a value that fits no column: that is nobody's outage
+        raise StoreUnavailableError(f"PostgreSQL: {error}") from error
 
 
 async def _commit(transaction: Any) -> None:

@@ -11,8 +11,10 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +27,8 @@ from altyn.errors import StoreLockedError
 
 T = TypeVar("T")
 READERS = 4
+LOCK_WAIT_S = 2.0
+LOCK_PAUSE_S = 0.02
 SAFE_VERSION = (3, 51, 3)
 """The first SQLite without the WAL-reset bug."""
 
@@ -82,7 +86,7 @@ class SqliteTransaction(Transaction):
             self._run(bulk.sqlite_add(rows, len(part)), part)
 
     def _run(self, sql: str, part: Sequence[Row]) -> sqlite3.Cursor:
-        return self.connection.execute(sql, [value for row in part for value in row])
+        return self.connection.execute(sql, list(chain.from_iterable(part)))
 
 
 class SqliteDatabase(Database):
@@ -99,14 +103,18 @@ class SqliteDatabase(Database):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
-        self._lock = _take_lock(self.path)
+        self._lock = take_lock(self.path)
         self._loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(
             target=self._write_jobs, args=(opened,), name="sqlite-writer", daemon=True
         )
         self._thread.start()
-        await opened
+        try:
+            await opened
+        except StoreUnavailableError:
+            await self.close()
+            raise
 
     async def read(self, sql: str, *values: Any) -> Sequence[Row]:
         loop = asyncio.get_running_loop()
@@ -245,19 +253,30 @@ def _named(values: Sequence[Any]) -> dict[str, Any]:
     return {str(number): value for number, value in enumerate(values, 1)}
 
 
-def _take_lock(path: Path) -> int:
-    """Keep every other Altyn process away from the file for as long as this one lives."""
-    lock = os.open(
-        path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-    )
+def take_lock(path: Path) -> int:
+    """Keep every other Altyn process away from the file for as long as this one lives.
+
+    Waits `LOCK_WAIT_S` for one that is about to go: commands take the file one after the other.
+    """
+    name = path.with_name(path.name + ".lock")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise StoreLockedError(
-            f"Another Altyn is using {path}. Stop it first, or use PostgreSQL for many processes."
-        ) from None
-    return lock
+        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnavailableError(f"SQLite: {name}: {error.strerror}") from error
+    deadline_s = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < deadline_s:
+                time.sleep(LOCK_PAUSE_S)
+                continue
+            os.close(lock)
+            raise StoreLockedError(
+                f"Another Altyn is using {path}. Stop it first, or use PostgreSQL for many"
+                " processes."
+            ) from None
+        return lock
 
 
 def _unavailable(error: sqlite3.Error) -> StoreUnavailableError:

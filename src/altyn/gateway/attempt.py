@@ -39,6 +39,10 @@ class Listener(Protocol):
         """Pass events on. May wait for a slow reader; never raises because a reader has gone."""
         ...
 
+    def hang_up(self) -> None:
+        """Close on a reader who takes nothing, which also ends the waiting in `hear`."""
+        ...
+
 
 class Receipt(Struct, frozen=True):
     """How an attempt ended, after its money is settled."""
@@ -79,6 +83,7 @@ class Attempt:
         self.attempts = 1
         self.stop_fault: Fault | None = None
         self.stopped = False
+        self.served = False
         self.task = asyncio.create_task(self._run())
         self._stream: Stream | None = None
         self._usage: Usage | None = None
@@ -86,16 +91,17 @@ class Attempt:
         self._noted_s = 0.0
 
     def leave(self) -> None:
-        """The caller is gone: the answer is read to its usage, or stopped where that saves money."""
-        if self.left_s is not None or self.receipt.done():
+        """The caller is gone: read on to the usage, or stop where stopping saves money."""
+        if self.left_s is not None or self.served:
             return
         self.left_s = time.monotonic()
         if self._stops_on_abort() or not self.desk.may_drain(self):
             self.stop(None)
 
     def stop(self, fault: Fault | None) -> None:
-        """End the upstream call now, as if it had failed with *fault*; None: because nobody wants it."""
-        if not self.stopped and not self.receipt.done():
+        """End the upstream call now, as failed with *fault*; None: because nobody wants it."""
+        # Once it is served, what remains is the money: a settlement is never cancelled.
+        if not self.stopped and not self.served:
             self.stopped = True
             self.stop_fault = fault
             self.task.cancel()
@@ -104,6 +110,7 @@ class Attempt:
 
     async def _run(self) -> None:
         fault = await self._serve()
+        self.served = True
         if self.left_s is None and self.gone():
             self.left_s = time.monotonic()
         verdict = judge(self._ending(fault), self.order.terms)
@@ -154,6 +161,9 @@ class Attempt:
         self.target, self.attempts = stream.target, stream.attempts
         self.first_token_s = time.monotonic()
         try:
+            if self.left_s is not None and self._stops_on_abort():
+                self.stopped = True  # known only now: whoever answers stops billing when we leave
+                return
             async for events in stream.events():
                 self._count(events)
                 if self.left_s is None:
@@ -180,8 +190,9 @@ class Attempt:
     def _ending(self, fault: Fault | None) -> Ending:
         return Ending(
             fault=fault,
-            began=self.first_token_s is not None,
+            began=self.first_token_s is not None or (fault is not None and fault.began),
             left=self.left_s is not None,
+            cut_off=self.stopped and fault is None,
             usage=self._usage,
             estimate=self.order.estimate(self.delivered_bytes),
             finish_reason=self.finish_reason,

@@ -37,6 +37,7 @@ from altyn.outcome import Verdict
 from altyn.settings import Settings
 from altyn.upstream.client import Client
 from altyn.upstream.connection import Patience
+from altyn.upstream.router import CALLER_FAULTS
 from altyn.usage.record import UsageRecord
 
 log = structlog.get_logger("altyn.desk")
@@ -48,9 +49,7 @@ WATCH_S = 1.0
 class Desk:
     """Every running attempt of this process, and what they need."""
 
-    def __init__(
-        self, *, settings: Settings, writer: Writer, client: Client, meter: Meter
-    ) -> None:
+    def __init__(self, *, settings: Settings, writer: Writer, client: Client, meter: Meter) -> None:
         self.settings = settings
         self.writer = writer
         self.client = client
@@ -83,13 +82,8 @@ class Desk:
             streamed=order.chat.stream,
             key_window=order.key_window,
         )
-        posted = self.writer.post(hold)
         try:
-            return await asyncio.shield(posted)
-        except asyncio.CancelledError:
-            # Nobody will start the attempt now; a hold that was granted must not outlive this.
-            posted.add_done_callback(lambda _: self._void(order))
-            raise
+            return await self.writer.post(hold)
         except NotAffordableError as refusal:
             raise self._not_affordable(order, refusal.balance) from None
         except KeyLimitReachedError as refusal:
@@ -176,18 +170,9 @@ class Desk:
             if now - attempt.left_s > self.settings.drain_after_leave_s:
                 attempt.stop(None)
         elif attempt.busy_since_s is not None and now - attempt.busy_since_s > STALL_S:
-            attempt.left_s = now
-            attempt.stop(None)
-
-    def _void(self, order: Order) -> None:
-        move = Resolve(
-            request_id=order.request_id,
-            account_id=order.caller.account.id,
-            state="voided",
-            key_id=order.caller.key.id,
-            key_window_at=order.key_window.window_at if order.key_window else None,
-        )
-        self.writer.post(move).add_done_callback(lambda voided: voided.exception())
+            assert attempt.listener is not None
+            attempt.listener.hang_up()
+            attempt.leave()
 
     # Refusals ---------------------------------------------------------------------------------
 
@@ -220,7 +205,7 @@ async def _ended(attempts: set[Attempt], grace_s: float) -> None:
 
 def _settlement(order: Order, verdict: Verdict, record: UsageRecord) -> Resolve | Record:
     if order.mode == "test":
-        return Record(record=record)
+        return Record(request_id=order.request_id, record=record)
     return Resolve(
         request_id=order.request_id,
         account_id=order.caller.account.id,
@@ -278,7 +263,8 @@ def _tell(attempt: Attempt, verdict: Verdict, fault: Fault | None) -> None:
         provider=fault.provider if fault else None,
         kind=fault.kind if fault else None,
         status=fault.status if fault else None,
-        said=fault.message if fault else None,
+        # A refusal of the request itself quotes the request, and no log holds a prompt.
+        said=fault.message if fault and fault.kind not in CALLER_FAULTS else None,
         flags=verdict.flags,
         loss_nanos=verdict.loss.amount_nanos if verdict.loss else 0,
     )

@@ -24,12 +24,18 @@ from altyn.gateway.order import Order
 SAID_MAX = 300
 RETRY_AFTER_S = 5
 RETRY_LATER_S = 60
+VENDOR_BODY_BYTES = 20_000_000
+"""What vendors that say so take at the least; ours is smaller, so this is rare."""
 SECRETIVE = re.compile(
-    r"\b(?:sk|pk|xai|gsk|org|proj|user|req|acct)[-_][A-Za-z0-9_\-*.]{4,}"
-    r"|\bAIza[\w-]+|https?://\S+|\S+@\S+\.\S+|\b\d{1,3}(?:\.\d{1,3}){3}\b",
-    re.ASCII,
+    r"\b(?:sk|pk|rk|xai|gsk|hf|fw|pplx|nvapi|org|proj|user|req|acct|team)[-_][A-Za-z0-9_\-*.]{4,}"
+    r"|\b(?:AIza|AKIA|ya29\.|eyJ)[\w.-]+|\bprojects?[ /]\d+|[A-Za-z0-9_-]{32,}"
+    r"|[a-z]+://\S+|\S+@\S+\.\S+|\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[0-9a-f]{1,4}:){3,}[0-9a-f:]*"
+    r"|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|net|org|ai|io|dev|cloud|internal|local)\b",
+    re.ASCII | re.IGNORECASE,
 )
-"""Keys, account and request names, addresses: theirs or ours, never the caller's business."""
+"""Keys, account and request names, addresses: theirs or ours, never the caller's business. What is
+long and looks like nothing is taken for a key.
+"""
 
 
 def to_error(fault: Fault, order: Order) -> AltynError:
@@ -45,11 +51,9 @@ def to_error(fault: Fault, order: Order) -> AltynError:
                 param="messages", context_length=order.model.context_length
             )
         case "too_large":
-            return BodyTooLargeError(limit_bytes="20 MB")
+            return BodyTooLargeError(limit_bytes=VENDOR_BODY_BYTES)
         case "auth" | "quota" | "not_found":
-            return ModelUnavailableError(
-                detail, model=order.model.id, retry_after_s=RETRY_LATER_S
-            )
+            return ModelUnavailableError(detail, model=order.model.id, retry_after_s=RETRY_LATER_S)
         case "rate_limit" | "overloaded":
             return OverloadedError(detail, retry_after_s=_retry_after_s(fault))
         case "timeout":

@@ -71,9 +71,7 @@ class Shelf:
         if self.sandbox is None:
             return ()
         own = model.id.removeprefix(SANDBOX_MODEL) if model.id.startswith(SANDBOX_MODEL) else None
-        return (
-            Target(route_id=0, provider=self.sandbox, upstream_model=own or SANDBOX_DEFAULT),
-        )
+        return (Target(route_id=0, provider=self.sandbox, upstream_model=own or SANDBOX_DEFAULT),)
 
 
 class Order(Struct, kw_only=True):
@@ -158,7 +156,8 @@ def take_order(
         rate=rate,
         terms=Terms(
             price=rate.price,
-            cost_price=rate.cost_price,
+            # Nobody bills us for the sandbox, so nothing can be lost there.
+            cost_price=None if _only_sandbox(targets) else rate.cost_price,
             hold_nanos=0 if test else _quote(rate, accepted, bound),
             context_length=model.context_length,
             mode=caller.key.mode,
@@ -183,6 +182,10 @@ def _get_goods(shelf: Shelf, model_id: str) -> Goods:
     if goods is None:
         raise ModelNotFoundError(param="model", model=model_id[:100])
     return goods
+
+
+def _only_sandbox(targets: tuple[Target, ...]) -> bool:
+    return all(target.provider.dialect == "sandbox" for target in targets)
 
 
 def _quote(rate: Rate, accepted: Accepted, bound: int) -> Nanos:

@@ -7,6 +7,7 @@ answer, the operator books the loss.
 import structlog
 
 from altyn.catalog.load import Catalog
+from altyn.chat import Usage
 from altyn.database.engine import Database, StoreUnavailableError, now_ms
 from altyn.ledger.moves import HoldAlreadyResolvedError, Resolve
 from altyn.ledger.workers import Abandoned, list_abandoned
@@ -14,7 +15,6 @@ from altyn.ledger.writer import Writer
 from altyn.outcome import Terms, Verdict, judge_abandoned
 from altyn.upstream.count import estimated_tokens
 from altyn.usage.record import UsageRecord
-from altyn.chat import Usage
 
 log = structlog.get_logger("altyn.recovery")
 

@@ -36,7 +36,10 @@ LEASE_S = 90.0
 """After this long without a renewal a slot is free: its process is dead or cut off."""
 
 TIMEOUT_S = 0.25
+"""How long Redis may take; a caller waits for two batches at most: one under way and its own."""
+
 PAUSE_S = 5.0
+"""How long Redis is left alone after it did not answer."""
 
 # What is carried at once: little enough to be answered well within the timeout.
 _BATCH = 200
@@ -119,7 +122,8 @@ local answers = {}
 for i, said in ipairs(cjson.decode(ARGV[2])) do
   answers[i] = words[said[1]](said[2], said[3], said[4])
 end
-return cjson.encode(answers)
+-- Without an answer Lua cannot tell a list from an object.
+return #answers > 0 and cjson.encode(answers) or '[]'
 """
 
 _log = structlog.get_logger()
@@ -135,7 +139,7 @@ _decode = msgspec.json.Decoder(list[list[int] | int]).decode
 
 
 class SharedLimits:
-    """The limits that all processes with the same Redis enforce together.
+    """The limits that all processes with the same Redis enforce together. Close it at the end.
 
     One messenger carries everything over one connection, in batches: what gathers while one batch
     is under way is the next. A request's questions and news arrive in the order they were said.
@@ -150,7 +154,7 @@ class SharedLimits:
         timeout_s: float = TIMEOUT_S,
         pause_s: float = PAUSE_S,
     ) -> None:
-        # The client must not try again by itself: a caller waits for `timeout_s`, no longer.
+        # The client must not try again by itself: callers wait for it.
         self._redis = Redis.from_url(url, retry=Retry(NoBackoff(), 0))
         self._script = self._redis.register_script(_SCRIPT)
         self._clock = clock
@@ -169,7 +173,7 @@ class SharedLimits:
         """Admit one request, raise as `Limits.enter`, or return None when Redis cannot be asked."""
         if self._is_lost:
             return None
-        if self._messenger is None:
+        if self._messenger is None or self._messenger.done():
             self._messenger = asyncio.create_task(self._carry())
         slot = SharedSlot(self, account_id=account_id, account=account, key_id=key_id, key=key)
         answer = None
@@ -244,7 +248,7 @@ class SharedLimits:
             async with asyncio.timeout(self._timeout_s):
                 said = _encode([word for word, _ in batch])
                 answers = _decode(await self._script(args=[self._lease_ms, said]))
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, OSError, TimeoutError, msgspec.MsgspecError) as error:
             self._lose(error)
         else:
             self._find()

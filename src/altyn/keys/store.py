@@ -126,7 +126,7 @@ def check_rules(rules: KeyRules) -> None:
 
 
 async def find_caller(database: Database, key_digest: bytes) -> Caller | None:
-    """Who a key belongs to. Revoked and expired keys are found too: they get an error of their own."""
+    """Who a key belongs to. Revoked and expired keys are found too: their error says so."""
     rows = await database.read(
         f"SELECT {KEY_COLUMNS}, a.frozen_at, a.price_group, a.requests_per_minute,"
         " a.tokens_per_minute, a.parallel_requests"

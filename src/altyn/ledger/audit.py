@@ -13,6 +13,7 @@ from altyn.ledger.book import chain_hash
 from altyn.money import format_nanos
 
 CHAIN_PAGE = 2000
+HOUR_MS = 3_600_000
 
 
 class Finding(Struct, frozen=True):
@@ -44,11 +45,14 @@ async def verify(database: Database) -> Audit:
         _nobody_is_below_zero,
         _totals_equal_their_entries,
         _charges_equal_their_records,
+        _hours_equal_their_records,
+        _no_refund_is_above_its_charge,
         _no_charge_is_above_its_hold,
         _key_spends_are_whole,
     ):
         findings += await check(database)
     findings += await _chains_are_unbroken(database)
+    findings += await _chains_end_where_their_accounts_say(database)
     counts = await database.read(
         "SELECT (SELECT count(*) FROM accounts WHERE kind = 'customer'),"
         " (SELECT count(*) FROM entries), (SELECT count(*) FROM holds)"
@@ -139,7 +143,9 @@ async def _totals_equal_their_entries(database: Database) -> list[Finding]:
         " AND (a.deposited_nanos <> COALESCE(e.put_in, 0) OR a.used_nanos <> COALESCE(e.used, 0))"
     )
     return [
-        Finding("totals = entries", f"account {account}: its totals differ from its entries", account)
+        Finding(
+            "totals = entries", f"account {account}: its totals differ from its entries", account
+        )
         for (account,) in rows
     ]
 
@@ -150,7 +156,8 @@ async def _charges_equal_their_records(database: Database) -> list[Finding]:
         " ON e.kind = 'settle' AND e.ref = r.request_id AND e.chain_account_id = r.account_id"
         " AND e.amount_nanos = r.charge_nanos WHERE r.charge_nanos <> 0 AND e.id IS NULL"
         " UNION ALL SELECT e.chain_account_id, e.ref FROM entries e LEFT JOIN usage_records r"
-        " ON r.request_id = e.ref WHERE e.kind = 'settle' AND r.request_id IS NULL"
+        " ON r.request_id = e.ref AND r.charge_nanos = e.amount_nanos"
+        " WHERE e.kind = 'settle' AND r.request_id IS NULL"
     )
     return [
         Finding(
@@ -158,6 +165,37 @@ async def _charges_equal_their_records(database: Database) -> list[Finding]:
             f"request {request}: its usage record and its entry differ",
             account,
         )
+        for account, request in rows
+    ]
+
+
+async def _hours_equal_their_records(database: Database) -> list[Finding]:
+    parts = "account_id, hour_at, key_id, model, mode, status"
+    rows = await database.read(
+        f"SELECT DISTINCT account_id FROM (SELECT {parts}, requests AS calls,"
+        " charge_nanos AS nanos FROM usage_hours UNION ALL SELECT account_id,"
+        f" created_at - created_at % {HOUR_MS}, key_id, model, mode, status, -1, -charge_nanos"
+        " FROM usage_records) AS both_sides"
+        f" GROUP BY {parts} HAVING SUM(calls) <> 0 OR SUM(nanos) <> 0"
+    )
+    return [
+        Finding(
+            "hours = sum of usage records",
+            f"account {account}: its hourly sums differ from its usage records",
+            account,
+        )
+        for (account,) in rows
+    ]
+
+
+async def _no_refund_is_above_its_charge(database: Database) -> list[Finding]:
+    rows = await database.read(
+        "SELECT r.chain_account_id, r.ref FROM entries r LEFT JOIN entries s"
+        " ON s.kind = 'settle' AND s.ref = r.ref AND s.chain_account_id = r.chain_account_id"
+        " AND s.amount_nanos >= r.amount_nanos WHERE r.kind = 'refund' AND s.id IS NULL"
+    )
+    return [
+        Finding("refund <= charge", f"request {request} was refunded more than charged", account)
         for account, request in rows
     ]
 
@@ -225,6 +263,16 @@ async def _chains_are_unbroken(database: Database) -> list[Finding]:
             if place != number + 1 or after != balance or link != expected:
                 findings.setdefault(owner, _broken_chain(owner, number + 1))
             number, previous, balance = place, link, after
+
+
+async def _chains_end_where_their_accounts_say(database: Database) -> list[Finding]:
+    """The last link stands in the account too: so the end of a chain cannot be cut off."""
+    rows = await database.read(
+        "SELECT a.id, a.chain_length FROM accounts a LEFT JOIN entries e"
+        " ON e.chain_account_id = a.id AND e.chain_number = a.chain_length"
+        " AND e.chain_hash = a.chain_hash WHERE a.chain_length > 0 AND e.id IS NULL"
+    )
+    return [_broken_chain(account, number) for account, number in rows]
 
 
 def _broken_chain(account: int, number: int) -> Finding:

@@ -24,9 +24,11 @@ from altyn.ledger.moves import (
     Move,
     NoSuchAccountError,
     NotAffordableError,
+    NotAnAmountError,
     Note,
     Record,
     Refund,
+    RefundAboveChargeError,
     Resolve,
 )
 from altyn.money import Nanos
@@ -66,6 +68,13 @@ class HeldAmount(NamedTuple):
     account_id: int
 
 
+class Entered(NamedTuple):
+    """What an entry that is there already moved, and for whom."""
+
+    amount_nanos: Nanos
+    account_id: int | None
+
+
 class Entry(NamedTuple):
     """One immutable row: *amount_nanos* goes from one account to another."""
 
@@ -93,7 +102,8 @@ class Book:
         self.accounts: dict[int, Account] = {}
         self.spends: dict[tuple[int, int], Spend] = {}
         self.holds: dict[str, HeldAmount] = {}
-        self.references: set[tuple[str, str]] = set()
+        self.references: dict[tuple[str, str], Entered] = {}
+        self.recorded: set[str] = set()
 
         self.touched: set[int] = set()
         self.touched_spends: set[tuple[int, int]] = set()
@@ -113,6 +123,8 @@ class Book:
 
     def deposit(self, move: Deposit) -> Balance:
         account = self._account(move.account_id)
+        if move.amount_nanos <= 0:
+            raise NotAnAmountError
         if ("deposit", move.reference) in self.references:
             return account.balance
         source = self.operator[move.source]
@@ -126,6 +138,8 @@ class Book:
             return account.balance
         if account.frozen:
             raise FrozenError
+        if move.amount_nanos < 0:
+            raise NotAnAmountError
         if move.amount_nanos > account.posted_nanos - account.held_nanos:
             raise NotAffordableError(account.balance)
         if move.key_window is not None:
@@ -145,6 +159,8 @@ class Book:
             raise HoldAlreadyResolvedError
         if move.charge_nanos > held.amount_nanos:
             raise ChargeAboveHoldError
+        if move.charge_nanos < 0:
+            raise NotAnAmountError
         if move.state == "unknown":
             self.unknown.append((move.request_id, move.state))
             return account.balance
@@ -157,6 +173,13 @@ class Book:
         account = self._account(move.account_id)
         if ("refund", move.request_id) in self.references:
             return account.balance
+        if move.amount_nanos <= 0:
+            raise NotAnAmountError
+        charged = self.references.get(("settle", move.request_id))
+        if charged is None or charged.account_id != account.id:
+            raise RefundAboveChargeError
+        if move.amount_nanos > charged.amount_nanos:
+            raise RefundAboveChargeError
         account.used_nanos -= move.amount_nanos
         revenue = self.operator["revenue"]
         self._pay(account, revenue, move.amount_nanos, "refund", move.request_id, move.reason)
@@ -166,7 +189,8 @@ class Book:
         self.notes[move.request_id] = move
 
     def record(self, move: Record) -> None:
-        self.records.append(move.record)
+        if move.request_id not in self.recorded:
+            self.records.append(move.record)
 
     # Steps ------------------------------------------------------------------------------------
 
@@ -232,7 +256,7 @@ class Book:
             balance_after=account.posted_nanos,
         )
         self.touched.add(account.id)
-        self.references.add((kind, ref))
+        self.references[kind, ref] = Entered(abs(nanos), account.id)
         self.operator_nanos[other_id] = self.operator_nanos.get(other_id, 0) - nanos
         self.entries.append(
             Entry(

@@ -72,7 +72,7 @@ class Deposit(Struct, frozen=True, kw_only=True):
 
 
 class Refund(Struct, frozen=True, kw_only=True):
-    """Give back what a settled request was charged; a new entry, once for each request."""
+    """Give back what a settled request was charged, or less; a new entry, once for each request."""
 
     account_id: int
     amount_nanos: Nanos
@@ -92,6 +92,7 @@ class Note(Struct, frozen=True, kw_only=True):
 class Record(Struct, frozen=True, kw_only=True):
     """A usage record without money: a call with a test key."""
 
+    request_id: str
     record: object
 
 
@@ -143,3 +144,11 @@ class HoldAlreadyResolvedError(RefusedMoveError):
 
 class ChargeAboveHoldError(RefusedMoveError):
     """A charge above the hold is a fault of ours: the caller of the ledger caps it."""
+
+
+class RefundAboveChargeError(RefusedMoveError):
+    """The request was charged less than that, or to somebody else, or not at all."""
+
+
+class NotAnAmountError(RefusedMoveError):
+    """Less than nothing, or nothing where something must move: a fault of ours as well."""

@@ -1,22 +1,22 @@
 """Read the part of the ledger that a batch needs, and write what the book decided."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from altyn.database.bulk import rows
 from altyn.database.engine import Transaction, now_ms
-from altyn.ledger.book import MAX_HOLD_MS, Account, Book, HeldAmount, Spend
+from altyn.ledger.book import MAX_HOLD_MS, Account, Book, Entered, HeldAmount, Spend
 from altyn.ledger.moves import (
     OPERATOR_KINDS,
     Deposit,
     Hold,
     Move,
-    Note,
     Record,
     Refund,
     Resolve,
 )
 
-SaveRecords = Callable[[Transaction, Sequence[object]], Awaitable[None]]
+SaveRecords = Callable[[Transaction, Sequence[Any]], Awaitable[None]]
 """Writes usage records. They belong to another package, and to the same transaction."""
 
 ACCOUNTS = rows(
@@ -44,7 +44,8 @@ HOLDS_NOTED = rows(
     "request_id text, attempt text, provider text, upstream_id text, delivered_bytes",
 )
 SPENDS = rows("key_spends", "key_id, window_at", "key_id, window_at, spent_nanos, held_nanos")
-REFERENCES = rows("entries", "kind, ref", "kind text, ref text")
+REFERENCES = rows("entries", "kind, ref", "kind text, ref text, amount_nanos, chain_account_id")
+RECORDED = rows("usage_records", "request_id", "request_id text")
 ENTRIES = rows(
     "entries",
     "id",
@@ -66,7 +67,7 @@ async def find_operator_accounts(tx: Transaction, shard: int) -> dict[str, int]:
     found = await tx.fetch(
         "SELECT kind, id FROM accounts WHERE kind <> 'customer' AND shard = $1", shard
     )
-    return {kind: account_id for kind, account_id in found}
+    return {str(kind): int(number) for kind, number in found}
 
 
 async def load(tx: Transaction, book: Book, moves: Sequence[Move]) -> None:
@@ -74,39 +75,54 @@ async def load(tx: Transaction, book: Book, moves: Sequence[Move]) -> None:
 
     The locks come first and alone: whatever is read after them cannot change until the commit.
     """
-    account_ids, hold_ids, spend_keys, references = _needs(moves, replay=book.replay)
-    for row in await tx.fetch_rows(ACCOUNTS, account_ids, lock=True):
-        book.accounts[row[0]] = Account(*row[:5], row[5] or "", row[6], row[7] is not None)
+    account_ids, hold_ids, spend_keys, references, record_ids = _needs(moves, replay=book.replay)
+    for number, posted, held, deposited, used, link, length, frozen_at in await tx.fetch_rows(
+        ACCOUNTS, account_ids, lock=True
+    ):
+        book.accounts[number] = Account(
+            number, posted, held, deposited, used, link or "", length, frozen_at is not None
+        )
     for request_id, amount_nanos, account_id in await tx.fetch_rows(HOLDS, hold_ids):
         book.holds[request_id] = HeldAmount(amount_nanos, account_id)
     for key_id, window_at, spent_nanos, held_nanos in await tx.fetch_rows(SPENDS, spend_keys):
         book.spends[key_id, window_at] = Spend(spent_nanos, held_nanos)
-    book.references.update((kind, ref) for kind, ref in await tx.fetch_rows(REFERENCES, references))
+    for kind, ref, amount_nanos, account_id in await tx.fetch_rows(REFERENCES, references):
+        book.references[kind, ref] = Entered(amount_nanos, account_id)
+    book.recorded.update(request_id for (request_id,) in await tx.fetch_rows(RECORDED, record_ids))
 
 
 Keys = list[tuple[object, ...]]
 
 
-def _needs(moves: Sequence[Move], *, replay: bool) -> tuple[Keys, Keys, Keys, Keys]:  # noqa: C901
+def _needs(moves: Sequence[Move], *, replay: bool) -> tuple[Keys, Keys, Keys, Keys, Keys]:
     account_ids: set[int] = set()
     hold_ids: Keys = []
     spend_keys: set[tuple[int, int]] = set()
-    references: Keys = []
+    references: set[tuple[str, str]] = set()
+    record_ids: Keys = []
     for move in moves:
-        if isinstance(move, Note | Record):
-            continue
-        account_ids.add(move.account_id)
-        if isinstance(move, Resolve) or (replay and isinstance(move, Hold)):
-            hold_ids.append((move.request_id,))
-        if isinstance(move, Hold) and move.key_window is not None:
-            spend_keys.add((move.key_window.key_id, move.key_window.window_at))
-        elif isinstance(move, Resolve) and None not in (move.key_id, move.key_window_at):
-            spend_keys.add((move.key_id, move.key_window_at))
-        elif isinstance(move, Deposit):
-            references.append(("deposit", move.reference))
-        elif isinstance(move, Refund):
-            references.append(("refund", move.request_id))
-    return [(number,) for number in sorted(account_ids)], hold_ids, list(spend_keys), references
+        match move:
+            case Hold():
+                account_ids.add(move.account_id)
+                if move.key_window is not None:
+                    spend_keys.add((move.key_window.key_id, move.key_window.window_at))
+                if replay:
+                    hold_ids.append((move.request_id,))
+            case Resolve():
+                account_ids.add(move.account_id)
+                hold_ids.append((move.request_id,))
+                if move.key_id is not None and move.key_window_at is not None:
+                    spend_keys.add((move.key_id, move.key_window_at))
+            case Deposit():
+                account_ids.add(move.account_id)
+                references.add(("deposit", move.reference))
+            case Refund():
+                account_ids.add(move.account_id)
+                references |= {("refund", move.request_id), ("settle", move.request_id)}
+            case Record() if replay:
+                record_ids.append((move.request_id,))
+    accounts: Keys = [(number,) for number in sorted(account_ids)]
+    return accounts, hold_ids, list(spend_keys), list(references), record_ids
 
 
 async def save(

@@ -1,4 +1,4 @@
-"""Which processes are alive, and which holds have outlived their owner. Leases are by database time."""
+"""Which processes are alive, and which holds have outlived their owner, by the database's time."""
 
 from msgspec import Struct
 

@@ -19,7 +19,7 @@ from altyn.database.engine import (
 )
 from altyn.ledger import store
 from altyn.ledger.book import Book
-from altyn.ledger.moves import Balance, Move, Note, RefusedMoveError, Resolve
+from altyn.ledger.moves import Balance, Hold, Move, Note, RefusedMoveError, Resolve
 from altyn.ledger.store import SaveRecords
 
 BATCH_MAX = 256
@@ -27,11 +27,14 @@ BATCH_MAX = 256
 REPLAYS = 5
 """How often a batch with an unknown commit is looked at again before its moves fail."""
 
+REPLAY_PAUSE_S = 1.0
+"""Before the second look; each further pause is longer by as much."""
+
 Answer = Balance | None | RefusedMoveError
 
 
 class Owner(Struct, frozen=True):
-    """The process that owns the holds it opens: its row in `workers`, its shard of operator rows."""
+    """The process that owns the holds it opens: its row in `workers`, its operator accounts."""
 
     worker_id: int | None
     operator: dict[str, int]
@@ -58,7 +61,8 @@ class Writer:
         """Have *move* decided and committed; await the answer.
 
         Raises a `RefusedMoveError` when the books say no, `StoreUnavailableError` when nothing can
-        be written now. Either way nothing has changed.
+        be written now: nothing has changed. Only `CommitUnknownError`, after several looks at a
+        database that stayed away, leaves open whether the move was made.
         """
         future: asyncio.Future[Balance | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(move, future))
@@ -84,31 +88,45 @@ class Writer:
         finally:
             self._committing = None
 
-    async def _commit(self, batch: Sequence[_Waiting]) -> None:
+    async def _commit(
+        self, batch: Sequence[_Waiting], *, replay: bool = False, alone: bool = False
+    ) -> None:
+        moves = [waiting.move for waiting in batch]
         try:
-            answers = await self._write([waiting.move for waiting in batch])
+            answers = await (self._replay(moves) if replay else self._write(moves, replay=False))
         except StoreUnavailableError as error:
-            for waiting in batch:
-                _fail(waiting, error)
+            if isinstance(error, CommitUnknownError) and not replay:
+                await self._commit(batch, replay=True, alone=alone)
+            else:
+                _fail_all(batch, error)
         except Exception as error:  # noqa: BLE001 -- it is raised where the move was posted
-            await self._commit_one_by_one(batch, error)
+            if alone:
+                _fail_all(batch, error)
+            else:
+                await self._commit_one_by_one(batch, replay=replay)
         else:
             for waiting, answer in zip(batch, answers, strict=True):
-                _answer(waiting, answer)
+                self._answer(waiting, answer)
 
-    async def _commit_one_by_one(self, batch: Sequence[_Waiting], error: Exception) -> None:
-        # One move that the database itself refuses must not take the others down with it.
-        if len(batch) == 1:
-            _fail(batch[0], error)
-            return
+    def _answer(self, waiting: _Waiting, answer: Answer) -> None:
+        move, future = waiting.move, waiting.future
+        if isinstance(answer, RefusedMoveError):
+            _fail(waiting, answer)
+        elif not future.done():
+            future.set_result(answer)
+        elif isinstance(move, Hold):
+            # Whoever asked was cancelled before the answer: nobody will start the attempt, and the
+            # money must not stay set aside for it.
+            self.post(void(move)).add_done_callback(_ignore)
+
+    async def _commit_one_by_one(self, batch: Sequence[_Waiting], *, replay: bool) -> None:
+        # One move that the database itself refuses must not take the others down with it. A batch
+        # of one is tried again as well: another process may have used its reference meanwhile.
         for waiting in batch:
-            await self._commit([waiting])
+            await self._commit([waiting], replay=replay, alone=True)
 
-    async def _write(self, moves: Sequence[Move]) -> Sequence[Answer]:
-        try:
-            answers = await self.database.write(partial(self._post, moves, replay=False))
-        except CommitUnknownError:
-            answers = await self._replay(moves)
+    async def _write(self, moves: Sequence[Move], *, replay: bool) -> Sequence[Answer]:
+        answers = await self.database.write(partial(self._post, moves, replay=replay))
         self.commits += 1
         self.moves += len(moves)
         return answers
@@ -119,12 +137,12 @@ class Writer:
         Each move is known by its id, so one that is there already counts as done.
         """
         for pause in range(REPLAYS):
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause * REPLAY_PAUSE_S)
             try:
-                return await self.database.write(partial(self._post, moves, replay=True))
+                return await self._write(moves, replay=True)
             except StoreUnavailableError:
                 continue
-        raise StoreUnavailableError("a commit was not answered, and the database stayed away")
+        raise CommitUnknownError("a commit was not answered, and the database stayed away")
 
     async def _post(
         self, moves: Sequence[Move], tx: Transaction, *, replay: bool
@@ -132,10 +150,19 @@ class Writer:
         book = Book(operator=self.owner.operator, at=now_ms(), replay=replay)
         await store.load(tx, book, moves)
         answers = [_decide(book, move) for move in moves]
-        await store.save(
-            tx, book, worker_id=self.owner.worker_id, save_records=self.save_records
-        )
+        await store.save(tx, book, worker_id=self.owner.worker_id, save_records=self.save_records)
         return answers
+
+
+def void(hold: Hold) -> Resolve:
+    """The move that gives a whole hold back."""
+    return Resolve(
+        request_id=hold.request_id,
+        account_id=hold.account_id,
+        state="voided",
+        key_id=hold.key_id,
+        key_window_at=hold.key_window.window_at if hold.key_window else None,
+    )
 
 
 def _decide(book: Book, move: Move) -> Answer:
@@ -149,11 +176,9 @@ def _settlements_first(waiting: _Waiting) -> bool:
     return not isinstance(waiting.move, Resolve)
 
 
-def _answer(waiting: _Waiting, answer: Answer) -> None:
-    if isinstance(answer, RefusedMoveError):
-        _fail(waiting, answer)
-    elif not waiting.future.done():
-        waiting.future.set_result(answer)
+def _fail_all(batch: Sequence[_Waiting], error: Exception) -> None:
+    for waiting in batch:
+        _fail(waiting, error)
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:

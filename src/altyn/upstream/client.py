@@ -1,11 +1,11 @@
-"""The only network: ask the first healthy route, and the next only while no byte has been passed on.
+"""The only network: ask the first healthy route; the next only while no byte was passed on.
 
 `ask` returns a whole answer, `stream` an answer that has begun: its first event is here, so that a
 vendor's refusal inside a 200 still becomes a real status, or another route's turn.
 """
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -25,6 +25,7 @@ T = TypeVar("T")
 ATTEMPTS_MAX = 3
 ANSWER_BYTES_MAX = 32 * 1024 * 1024
 ERROR_BYTES_MAX = 256 * 1024
+OK = 200
 JSON = "application/json"
 
 
@@ -32,7 +33,11 @@ class Body(Protocol):
     """An answer as it arrives: from a `Pool`, or from the sandbox."""
 
     status: int
-    headers: dict[str, str]
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By lower-case names."""
+        ...
 
     async def read(self, limit_bytes: int) -> bytes: ...
 
@@ -84,11 +89,14 @@ class Stream:
     def abort(self) -> None:
         self._body.abort()
 
+    def _ended(self) -> bool:
+        return self._reader.finished
+
     async def _read_into(self, events: list[ChatEvent]) -> bool:
         """Read what has arrived into *events*; False at the end of the answer."""
         if self._fault is not None:
             raise self._fault
-        if self._reader.finished:
+        if self._ended():
             return False
         data = await self._body.next()
         if not data:
@@ -99,7 +107,7 @@ class Stream:
                 event = self._reader.read(name, payload)
                 if event is not None:
                     events.append(event)
-                if self._reader.finished:
+                if self._ended():
                     break
         except Fault as fault:
             # What came before it in the same piece was delivered first.
@@ -116,23 +124,16 @@ class Client:
         self.router = router
         self.ssl_context = ssl_context
         self._pools: dict[Origin, Pool] = {}
+        self._lines: dict[int, Line] = {}
 
     async def ask(self, chat: Chat, targets: Sequence[Target], patience: Patience) -> Served:
         """A whole answer. Raises `Fault`: of the last route asked."""
-
-        async def ask_one(target: Target) -> Answer:
-            return await self._whole(chat, target, patience)
-
-        answer, target, attempts = await self._first_good(targets, ask_one)
+        answer, target, attempts = await self._first_good(self._whole, chat, targets, patience)
         return Served(answer=answer, target=target, attempts=attempts)
 
     async def stream(self, chat: Chat, targets: Sequence[Target], patience: Patience) -> Stream:
         """An answer that has begun. Raises `Fault`: of the last route asked."""
-
-        async def open_one(target: Target) -> Stream:
-            return await self._begun(chat, target, patience)
-
-        stream, _, attempts = await self._first_good(targets, open_one)
+        stream, _, attempts = await self._first_good(self._begun, chat, targets, patience)
         stream.attempts = attempts
         return stream
 
@@ -140,17 +141,22 @@ class Client:
         for pool in self._pools.values():
             await pool.close()
         self._pools.clear()
+        self._lines.clear()
 
     # One route after the other ---------------------------------------------------------------
 
     async def _first_good(
-        self, targets: Sequence[Target], ask: Callable[[Target], Awaitable[T]]
+        self,
+        ask: Callable[[Chat, Target, Patience], Awaitable[T]],
+        chat: Chat,
+        targets: Sequence[Target],
+        patience: Patience,
     ) -> tuple[T, Target, int]:
         last = Fault("connect", "there is no route")
         ordered = self.router.order(targets)[:ATTEMPTS_MAX]
         for attempt, target in enumerate(ordered, 1):
             try:
-                result = await ask(target)
+                result = await ask(chat, target, patience)
             except Fault as fault:
                 self.router.failed(target, fault)
                 fault.attempts = attempt
@@ -166,22 +172,24 @@ class Client:
     # One route -------------------------------------------------------------------------------
 
     async def _whole(self, chat: Chat, target: Target, patience: Patience) -> Answer:
-        dialect = get_dialect(target.provider.dialect)
-        body = await self._send(chat, target, dialect, patience)
+        line = self._line(target.provider)
+        body = await self._send(chat, line, target.upstream_model, patience)
         try:
-            return dialect.read_answer(await body.read(ANSWER_BYTES_MAX))
+            data = await body.read(ANSWER_BYTES_MAX)
+        except Fault as fault:
+            fault.began = True
+            raise
         finally:
             body.abort()
+        return line.dialect.read_answer(data)
 
     async def _begun(self, chat: Chat, target: Target, patience: Patience) -> Stream:
-        dialect = get_dialect(target.provider.dialect)
-        body = await self._send(chat, target, dialect, patience)
+        line = self._line(target.provider)
+        body = await self._send(chat, line, target.upstream_model, patience)
         try:
             if body.headers.get("content-type", "").startswith(JSON):
-                # A stream was asked for and JSON came: an error that calls itself a success.
-                dialect.read_answer(await body.read(ANSWER_BYTES_MAX))
-                raise Fault("invalid", "a whole answer came where a stream was asked for")
-            stream = Stream(target, body, dialect.stream_reader())
+                await _refuse_whole(line, body)
+            stream = Stream(target, body, line.dialect.stream_reader())
             await stream.begin()
         except BaseException:
             body.abort()
@@ -189,48 +197,84 @@ class Client:
         return stream
 
     async def _send(
-        self, chat: Chat, target: Target, dialect: Dialect, patience: Patience
+        self, chat: Chat, line: "Line", upstream_model: str, patience: Patience
     ) -> Body:
-        provider = target.provider
-        request = dialect.write_request(
-            chat, upstream_model=target.upstream_model, host=provider.host
-        )
-        if provider.dialect == "sandbox":
+        request = line.dialect.write_request(chat, upstream_model=upstream_model, host=line.host)
+        if line.pool is None:
             body: Body = Playback(request.body)
         else:
-            headers = [
-                ("content-type", JSON),
-                ("accept", "text/event-stream" if chat.stream else JSON),
-                ("accept-encoding", "identity"),
-                ("user-agent", "altyn"),
-                *request.headers,
-            ]
-            if provider.secret:
-                name, form = request.secret_header
-                headers.append((name, form.format(secret=provider.secret)))
-            address = urlsplit(provider.base_url)
-            body = await self._pool(provider).send(
-                "POST", address.path + request.path, headers, request.body, patience
+            headers = [*(line.events if chat.stream else line.whole), *request.headers]
+            body = await line.pool.send(
+                "POST", line.path + request.path, headers, request.body, patience
             )
-        if body.status != 200:
-            try:
-                said = await body.read(ERROR_BYTES_MAX)
-            except Fault:
-                said = b""
-            finally:
-                body.abort()
-            raise dialect.read_error(body.status, body.headers, said)
+        if body.status != OK:
+            raise line.dialect.read_error(body.status, body.headers, await _said(body))
         return body
 
-    def _pool(self, provider: Provider) -> Pool:
+    def _line(self, provider: Provider) -> "Line":
+        line = self._lines.get(provider.id)
+        if line is None or line.provider is not provider:
+            line = self._lines[provider.id] = self._make_line(provider)
+        return line
+
+    def _make_line(self, provider: Provider) -> "Line":
+        dialect = get_dialect(provider.dialect)
+        if provider.dialect == "sandbox":
+            return Line(provider, dialect, provider.host, None, "", (), ())
         address = urlsplit(provider.base_url)
         origin = Origin(
             address.scheme,  # type: ignore[arg-type]  # checked when the provider was added
-            address.hostname or "",
+            provider.host,
             address.port or DEFAULT_PORTS[address.scheme],
             provider.proxy_url,
         )
         pool = self._pools.get(origin)
         if pool is None:
             pool = self._pools[origin] = Pool(origin, ssl_context=self.ssl_context)
-        return pool
+        headers: Headers = (("content-type", JSON), ("user-agent", "altyn"))
+        if provider.secret:
+            name, form = dialect.secret_header
+            headers += ((name, form.format(secret=provider.secret)),)
+        return Line(
+            provider,
+            dialect,
+            provider.host,
+            pool,
+            address.path,
+            (*headers, ("accept", JSON)),
+            (*headers, ("accept", "text/event-stream")),
+        )
+
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Line(Struct, frozen=True):
+    """What is the same for every call of a provider, worked out once. Holds the secret."""
+
+    provider: Provider
+    dialect: Dialect
+    host: str
+    pool: Pool | None
+    path: str
+    whole: Headers
+    events: Headers
+
+    def __repr__(self) -> str:
+        return f"Line({self.provider})"
+
+
+async def _refuse_whole(line: Line, body: Body) -> None:
+    """A stream was asked for and JSON came: an error that calls itself a success."""
+    line.dialect.read_answer(await body.read(ANSWER_BYTES_MAX))
+    raise Fault("invalid", "a whole answer came where a stream was asked for")
+
+
+async def _said(body: Body) -> bytes:
+    """The body of a refusal, if it can be had."""
+    try:
+        return await body.read(ERROR_BYTES_MAX)
+    except Fault:
+        return b""
+    finally:
+        body.abort()

@@ -83,6 +83,10 @@ class Response:
 
     async def read(self, limit_bytes: int) -> bytes:
         """Return the whole body. Raise as `next` does, and `Fault("invalid")` if it is larger."""
+        # Most answers are here, whole, before they are asked for.
+        here = self._complete and self._pieces and self._inflater is None
+        if here and self.buffered_bytes <= limit_bytes:
+            return self._drain()
         parts = []
         size_bytes = 0
         while (part := self._ready()) != b"":

@@ -39,7 +39,6 @@ class Inflater:
 
     def feed(self, data: bytes) -> bytes:
         """Inflate at most `STEP_BYTES_MAX`. Raise `Fault("invalid")` for damage and for bombs."""
-        self._taken_bytes += len(data)
         data = self._left + data
         if data and not self._started:
             self._start(data[0])
@@ -47,6 +46,7 @@ class Inflater:
             inflated = self._inflate(data)
         except zlib.error:
             raise Fault("invalid", "the compressed body is damaged") from None
+        self._taken_bytes += len(data) - len(self._left)
         self._given_bytes += len(inflated)
         if self._given_bytes > max(STEP_BYTES_MAX, self._taken_bytes * RATIO_MAX):
             raise Fault("invalid", f"the body inflates more than {RATIO_MAX} times")

@@ -9,8 +9,6 @@ from altyn.chat import Fault
 from altyn.upstream.connection import Connection, Patience, Response
 from altyn.upstream.dial import Origin, default_tls, dial, parse_proxy
 
-__all__ = ["Origin", "Patience", "Pool", "Response"]
-
 CONNECTIONS_MAX = 1000
 
 KEEP_ALIVE_S = 15.0
@@ -41,7 +39,7 @@ class Pool:
         self._connections_max = connections_max
         self._keep_alive_s = keep_alive_s
         self._tls = (ssl_context or default_tls()) if origin.scheme == "https" else None
-        self._target_prefix, self._first_headers = _written_once(origin)
+        self._target_prefix, self._last_lines = _written_once(origin)
         self._known_names: set[str] = set()
         self._idle: list[Connection] = []
         self._live: set[Connection] = set()
@@ -180,17 +178,17 @@ class Pool:
     def _head(
         self, method: str, target: str, headers: list[tuple[str, str]], body_bytes: int
     ) -> bytes:
-        lines = [f"{method} {self._target_prefix}{target} HTTP/1.1"]
+        text = f"{method} {self._target_prefix}{target} HTTP/1.1"
+        breaks = len(headers)
+        if body_bytes or method != "GET":
+            text += f"\r\ncontent-length: {body_bytes}"
+            breaks += 1
         for name, value in headers:
             if name not in self._known_names:
                 self._learn(name)
-            lines.append(f"{name}: {value}")
-        if body_bytes or method != "GET":
-            lines.append(f"content-length: {body_bytes}")
-        text = "\r\n".join(lines)
-        breaks = len(lines) - 1
-        if text.count("\r") != breaks or text.count("\n") != breaks or "\0" in text:
-            # The text is not quoted: it holds the provider's key.
+            text += f"\r\n{name}: {value}"
+        # The text is not quoted in an error: it holds the provider's key.
+        if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
             raise ValueError("A header or the target of a request holds a line break.")
         if target[:1] != "/" or " " in target or not target.isprintable():
             # Behind a proxy's absolute form, "@other.host/" would name another server.
@@ -204,7 +202,7 @@ class Pool:
 
     def _encoded(self, text: str) -> bytes:
         try:
-            return text.encode("ascii") + self._first_headers
+            return text.encode("ascii") + self._last_lines
         except UnicodeEncodeError:
             # `from None`: the error carries the whole text, and with it the provider's key.
             raise ValueError("A header or the target of a request is not ASCII.") from None

@@ -55,9 +55,7 @@ class KnownVendor(Struct, frozen=True):
 
 
 VENDORS = (
-    KnownVendor(
-        "openrouter", "OPENROUTER_API_KEY", "openai-chat", "https://openrouter.ai/api/v1"
-    ),
+    KnownVendor("openrouter", "OPENROUTER_API_KEY", "openai-chat", "https://openrouter.ai/api/v1"),
     KnownVendor("openai", "OPENAI_API_KEY", "openai-chat", "https://api.openai.com/v1"),
     KnownVendor("xai", "XAI_API_KEY", "openai-chat", "https://api.x.ai/v1"),
     KnownVendor("deepseek", "DEEPSEEK_API_KEY", "openai-chat", "https://api.deepseek.com/v1"),

@@ -100,4 +100,4 @@ def _rest_s(health: Health, fault: Fault) -> float:
 
 def _lot(weight: int) -> float:
     # The smallest of exponential lots falls to each in proportion to its weight.
-    return random.expovariate(max(weight, 1))  # noqa: S311 -- a lottery among routes, not a secret
+    return random.expovariate(max(weight, 1))

@@ -97,15 +97,20 @@ def _row(record: UsageRecord) -> tuple[Any, ...]:
         record.price_id,
         record.markup_ppm,
         record.provider,
-        record.upstream_model,
-        record.upstream_id,
+        _storable(record.upstream_model),
+        _storable(record.upstream_id),
         record.latency_ms,
         record.first_token_ms,
-        record.finish_reason,
+        _storable(record.finish_reason),
         record.error_code,
         record.attempts,
         record.flags,
     )
+
+
+def _storable(text: str | None) -> str | None:
+    # PostgreSQL keeps no NUL in a text. A provider's odd name must not stop a settlement.
+    return text.replace("\0", "") if text is not None and "\0" in text else text
 
 
 def _hours(records: Sequence[UsageRecord]) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""What a customer asks about their use: records page by page, totals of a whole filter, one receipt.
+"""What a customer asks about their use: records by page, totals of a filter, one receipt.
 
 Totals come from the hourly sums for whole hours and from the records only at the two ragged ends,
 so they cost the same over a hundred calls and over ten million.
@@ -72,9 +72,7 @@ async def list_records(
     return [_by_name(row) for row in found]
 
 
-async def find_record(
-    database: Database, *, account_id: int, request_id: str
-) -> RecordRow | None:
+async def find_record(database: Database, *, account_id: int, request_id: str) -> RecordRow | None:
     found = await database.read(
         f"SELECT {', '.join(RECORDS.names)} FROM usage_records"
         " WHERE account_id = $1 AND request_id = $2",
@@ -123,7 +121,9 @@ class Cursor(Struct, frozen=True):
             number = int(created_at)
         except (ValueError, binascii.Error):
             return None
-        return cls(number, request_id) if 0 <= number < FOREVER and request_id else None
+        # A NUL would be an error of PostgreSQL's, not of the caller's.
+        good = 0 <= number < FOREVER and request_id and request_id.isprintable()
+        return cls(number, request_id) if good else None
 
 
 # Where the sums come from ---------------------------------------------------------------------

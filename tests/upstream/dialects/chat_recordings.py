@@ -246,6 +246,14 @@ RECORDINGS = [
         usage=Usage(input_uncached=3, output_text=3),
     ),
     Recording(
+        "groq, usage only among its own extras",
+        chunk([delta(content="x")])
+        + chunk([delta("stop")], x_groq={"usage": {"prompt_tokens": 3, "completion_tokens": 1}})
+        + DONE,
+        content="x",
+        usage=Usage(input_uncached=3, output_text=1),
+    ),
+    Recording(
         "deepseek, ended for want of resources",
         chunk([delta(content="part")]) + chunk([delta("insufficient_system_resource")]) + DONE,
         content="part",

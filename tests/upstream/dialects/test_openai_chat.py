@@ -187,12 +187,13 @@ def test_reasoning_that_quotes_its_own_name_is_mended_all_the_same():
     assert "reasoning_content" not in said
 
 
-def test_reasoning_under_both_names_is_told_once():
-    events = read_stream([chunk([delta(reasoning="hm", reasoning_content="hm")]), DONE])
+@pytest.mark.parametrize("reasoning", ["hm", None, ""])
+def test_reasoning_under_both_names_is_told_once(reasoning):
+    events = read_stream([chunk([delta(reasoning=reasoning, reasoning_content="hm")]), DONE])
 
-    said = json.loads(events[0].choices)[0]["delta"]
-    assert said["reasoning"] == "hm"
-    assert "reasoning_content" not in said
+    assert json.loads(events[0].choices)[0]["delta"]["reasoning"] == "hm"
+    assert events[0].choices.count(b'"reasoning":') == 1
+    assert b"reasoning_content" not in events[0].choices
     assert events[0].delivered_bytes == 2
 
 
@@ -234,6 +235,13 @@ def test_an_answer_of_nothing_gets_no_finish_reason():
     events = read_stream([chunk([delta(role="assistant", content="")]), DONE])
 
     assert [event.finish_reason for event in events] == [None]
+
+
+def test_an_unknown_finish_reason_of_nothing_ends_the_stream_and_says_nothing():
+    events = read_stream([chunk([delta(role="assistant", content="")]), chunk([delta("eos")])])
+
+    assert [event.finish_reason for event in events] == [None, None]
+    assert json.loads(events[1].choices)[0]["finish_reason"] is None
 
 
 def test_line_breaks_inside_the_json_are_taken_out():

@@ -159,12 +159,12 @@ def test_after_a_tools_result_comes_text():
     messages = [
         {"role": "user", "content": "!tool"},
         {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "function": {}}]},
-        {"role": "tool", "tool_call_id": "c", "content": "12 degrees"},
+        {"role": "tool", "tool_call_id": "c", "content": "12 degrees !tool"},
     ]
 
     answer = ask(messages=messages, tools=TOOLS)
 
-    assert said(answer)["content"] == "12 degrees"
+    assert said(answer)["content"] == "12 degrees !tool"
 
 
 def test_a_tool_that_was_not_offered_cannot_be_named():

@@ -37,6 +37,9 @@ class Dialect(Protocol):
 
     name: str
 
+    secret_header: tuple[str, str]
+    """Header name, and its value with `{secret}` for the provider's key, which no dialect sees."""
+
     def write_request(self, chat: Chat, *, upstream_model: str, host: str) -> UpstreamRequest:
         """Say the chat in this dialect. `host` is the provider's host name: vendors differ."""
 

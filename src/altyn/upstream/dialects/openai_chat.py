@@ -106,6 +106,8 @@ Read = TypeVar("Read")
 class OpenAIChat:
     """The dialect `openai-chat`, and what the sandbox speaks."""
 
+    secret_header = ("authorization", "Bearer {secret}")
+
     def __init__(self, *, name: str) -> None:
         self.name = name
 

@@ -1,0 +1,77 @@
+"""Every deed by its name: the table of contents of what a command can ask for."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from typing import Any, get_type_hints
+
+import msgspec
+from msgspec import Struct, structs
+
+from altyn.control import care, doctor, goods, keys, money, people, providers
+from altyn.control.office import Office
+from altyn.errors import OperatorError, UnknownNameError
+
+Deed = Callable[..., Awaitable[Any]]
+"""Takes an office and keyword arguments, answers with structs or plain data."""
+
+DEEDS: dict[str, Deed] = {
+    "user.add": people.add_user,
+    "user.list": people.show_users,
+    "user.freeze": people.freeze_user,
+    "user.unfreeze": people.unfreeze_user,
+    "key.create": keys.add_key,
+    "key.list": keys.show_keys,
+    "key.revoke": keys.revoke,
+    "deposit": money.deposit,
+    "refund": money.refund,
+    "balance": money.balance,
+    "ledger.verify": money.verify_ledger,
+    "provider.add": providers.add,
+    "provider.list": providers.show_all,
+    "provider.test": providers.try_out,
+    "provider.remove": providers.remove,
+    "route.add": providers.add_one_route,
+    "route.list": providers.show_routes,
+    "route.remove": providers.remove_model_routes,
+    "catalog.list": goods.show_all,
+    "catalog.show": goods.show_one,
+    "catalog.import": goods.import_file,
+    "price.set": goods.set_price,
+    "price.list": goods.show_prices,
+    "markup.set": goods.set_markup,
+    "backup": care.back_up,
+    "doctor": doctor.examine,
+}
+
+
+async def perform(office: Office, name: str, arguments: Mapping[str, Any]) -> Any:
+    """Do one deed, and return what it answers as plain data.
+
+    Raises `UnknownNameError` for a deed nobody knows, `OperatorError` for arguments it does not
+    take, and whatever the deed itself raises.
+    """
+    deed = DEEDS.get(name)
+    if deed is None:
+        raise UnknownNameError(f"There is no deed '{name}' here: are both Altyns one version?")
+    try:
+        given = msgspec.convert(arguments, _form(deed))
+    except msgspec.ValidationError as error:
+        raise OperatorError(f"{name} cannot be done so: {error}.") from None
+    answer = await deed(office, **structs.asdict(given))
+    # The same plain data, whether it was asked here or over the line.
+    return msgspec.json.decode(msgspec.json.encode(answer))
+
+
+@cache
+def _form(deed: Deed) -> type[Struct]:
+    """What a deed takes, as a struct: its own signature says it, so nothing is said twice."""
+    hints = get_type_hints(deed)
+    fields = [
+        (name, hints[name])
+        if parameter.default is inspect.Parameter.empty
+        else (name, hints[name], parameter.default)
+        for name, parameter in inspect.signature(deed).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    return msgspec.defstruct("Arguments", fields, kw_only=True, forbid_unknown_fields=True)

@@ -1,0 +1,45 @@
+"""A terminal whose server, if it started one, is stopped in the end."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from terminal import Terminal
+
+
+@pytest.fixture(scope="session")
+def home_template(tmp_path_factory):
+    """A home that has been made ready, to copy: quicker than making it for each test."""
+    terminal = Terminal(tmp_path_factory.mktemp("template") / "home")
+    terminal.do("migrate")
+    return terminal.home
+
+
+@pytest.fixture
+def anew(tmp_path):
+    """A terminal without a home yet."""
+    terminal = Terminal(tmp_path / "home")
+    yield terminal
+    if terminal.server is not None:
+        terminal.down()
+
+
+@pytest.fixture
+def at(anew, home_template):
+    """A terminal with a home of its own, made ready."""
+    shutil.copytree(home_template, anew.home)
+    return anew
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """One running server for several tests; each makes its own customer."""
+    terminal = Terminal(tmp_path_factory.mktemp("served") / "home")
+    terminal.up()
+    yield terminal
+    assert terminal.down() == 0
+    assert "Every invariant holds." in terminal.do("ledger", "verify")

@@ -1,0 +1,135 @@
+import pytest
+from altyn.errors import AlreadyExistsError, OperatorError, UnknownNameError
+from fakes.scripted_server import free_port
+
+
+def there(vendor):
+    return {"name": "fake", "dialect": "openai-chat", "base_url": vendor.base_url}
+
+
+LOCAL = {"name": "mine", "dialect": "openai-chat", "base_url": "http://127.0.0.1:1/v1"}
+
+
+async def test_a_list_shows_that_there_is_a_secret_but_never_which(do):
+    await do("provider.add", **LOCAL, secret="sk-very-secret", proxy="http://u:word@127.0.0.1:3128")
+
+    shown = await do("provider.list")
+
+    mine = next(provider for provider in shown if provider["name"] == "mine")
+    assert mine["has_secret"] is True
+    assert "very-secret" not in str(shown)
+    assert "word" not in str(shown)
+
+
+async def test_a_known_vendor_needs_no_address(do):
+    added = await do("provider.add", name="openrouter", secret="sk-or-x")
+
+    assert added["base_url"] == "https://openrouter.ai/api/v1"
+    assert added["dialect"] == "openai-chat"
+
+
+async def test_an_unknown_vendor_needs_one(do):
+    with pytest.raises(OperatorError, match="--dialect and --base-url"):
+        await do("provider.add", name="mine", secret="x")
+
+
+async def test_a_name_is_given_once(do):
+    await do("provider.add", **LOCAL)
+
+    with pytest.raises(AlreadyExistsError):
+        await do("provider.add", **LOCAL)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "My Own"},
+        {"dialect": "telepathy"},
+        {"base_url": "ftp://x"},
+        {"proxy": "socks5://x"},
+    ],
+)
+async def test_what_could_never_be_called_is_refused(do, wrong):
+    with pytest.raises(OperatorError):
+        await do("provider.add", **{**LOCAL, **wrong})
+
+
+async def test_a_provider_goes_with_its_routes(do):
+    await do("provider.add", **LOCAL)
+    await do("route.add", model="openai/gpt-5", provider="mine", upstream_model="five")
+
+    removed = await do("provider.remove", name="mine")
+
+    assert removed == {"name": "mine", "routes_removed": 1}
+    assert await do("route.list", model="openai/gpt-5") == []
+
+
+async def test_a_provider_that_is_not_there_cannot_be_removed(do):
+    with pytest.raises(UnknownNameError):
+        await do("provider.remove", name="mine")
+
+
+async def test_a_route_that_is_added_again_is_changed(do):
+    await do("provider.add", **LOCAL)
+    await do("route.add", model="openai/gpt-5", provider="mine")
+
+    await do("route.add", model="openai/gpt-5", provider="mine", priority=7, weight=3)
+
+    (route,) = await do("route.list", model="openai/gpt-5")
+    assert (route["upstream_model"], route["priority"], route["weight"]) == ("openai/gpt-5", 7, 3)
+
+
+async def test_a_removed_route_is_gone(do):
+    await do("provider.add", **LOCAL)
+    await do("route.add", model="openai/gpt-5", provider="mine")
+
+    await do("route.remove", model="openai/gpt-5", provider="mine")
+
+    assert await do("route.list", model="openai/gpt-5") == []
+    with pytest.raises(UnknownNameError):
+        await do("route.remove", model="openai/gpt-5", provider="mine")
+
+
+async def test_the_sandbox_answers_a_trial(do):
+    trial = await do("provider.test", name="sandbox", model="sandbox/echo")
+
+    assert trial["ok"] is True
+    assert trial["upstream_model"] == "echo"
+    assert trial["completion_tokens"] > 0
+    assert trial["total_ms"] >= trial["first_event_ms"]
+
+
+async def test_a_vendor_answers_a_trial(do, vendor):
+    await do("provider.add", **there(vendor), secret=vendor.key)
+
+    trial = await do("provider.test", name="fake", model="any-model")
+
+    assert trial["fault"] is None
+    assert trial["ok"] is True
+    assert trial["connect_ms"] is not None
+
+
+async def test_a_trial_tells_what_the_vendor_said(do, vendor):
+    await do("provider.add", **there(vendor))
+
+    trial = await do("provider.test", name="fake", model="any-model")
+
+    assert (trial["ok"], trial["fault"], trial["status"]) == (False, "auth", 401)
+    assert "API key" in trial["message"]
+
+
+async def test_a_provider_that_is_not_there_fails_a_trial_at_the_door(do):
+    address = f"http://127.0.0.1:{free_port()}/v1"
+    await do("provider.add", name="gone", dialect="openai-chat", base_url=address)
+
+    trial = await do("provider.test", name="gone", model="m")
+
+    assert trial["ok"] is False
+    assert trial["fault"] == "connect"
+
+
+async def test_a_trial_needs_to_know_what_to_ask_for(do):
+    await do("provider.add", **LOCAL)
+
+    with pytest.raises(OperatorError, match="--model"):
+        await do("provider.test", name="mine")

@@ -1,0 +1,106 @@
+"""PostgreSQL: lost connections, reports beside the ledger, and a server that is not there."""
+
+import asyncio
+
+import pytest
+
+from altyn.database.engine import (
+    CommitUnknownError,
+    StoreUnavailableError,
+    bump_revision,
+    open_database,
+)
+from fakes.books import hold, open_books, settle
+from fakes.postgres import free_port
+
+OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+async def cut_all_others(url):
+    database = open_database(url)
+    await database.open()
+    await database.write(lambda tx: tx.fetch(OTHERS))
+    await database.close()
+
+
+async def patiently(ask):
+    """The answer to *ask*, after a refusal or two: connections are found dead one by one."""
+    for _ in range(10):
+        try:
+            return await ask()
+        except StoreUnavailableError:
+            continue
+    return await ask()
+
+
+async def test_after_its_connections_were_cut_everything_works_again(postgres_url):
+    async with open_books(postgres_url) as books:
+        account = await books.add_account(100)
+        key = await books.add_key(account)
+        await books.writer.post(hold(account, key, "h1", 10))
+
+        await cut_all_others(postgres_url)
+
+        await patiently(lambda: books.writer.post(settle(account, key, "h1", 10)))
+        assert await patiently(lambda: books.balance(account)) == (90, 0)
+        assert await books.findings() == ()
+
+
+async def test_a_connection_that_is_cut_inside_a_transaction_changes_nothing(postgres_url):
+    async def work(tx):
+        await bump_revision(tx)
+        await tx.fetch("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    async with open_books(postgres_url) as books:
+        with pytest.raises(StoreUnavailableError) as caught:
+            await books.database.write(work)
+
+        assert not isinstance(caught.value, CommitUnknownError)
+        assert await books.read("SELECT * FROM revisions") == []
+
+
+async def test_long_reports_do_not_keep_a_hold_waiting(postgres_url):
+    async with open_books(postgres_url) as books:
+        account = await books.add_account(100)
+        key = await books.add_key(account)
+        reports = [asyncio.ensure_future(books.read("SELECT pg_sleep(20)")) for _ in range(20)]
+
+        balance = await asyncio.wait_for(books.writer.post(hold(account, key, "h1", 10)), 4)
+
+        assert balance.held_nanos == 10
+        for report in reports:
+            report.cancel()
+        await asyncio.gather(*reports, return_exceptions=True)
+
+
+async def test_a_server_that_is_not_there_is_unavailable(tmp_path):
+    with pytest.raises(StoreUnavailableError):
+        await open_database(f"postgresql://a:b@127.0.0.1:{free_port()}/x").open()
+
+
+async def test_a_wrong_password_is_unavailable(postgres_url):
+    with pytest.raises(StoreUnavailableError):
+        await open_database(postgres_url.replace(":", ":not", 2).replace("not//", "//")).open()
+
+
+async def test_two_transactions_that_meet_head_on_both_end(postgres_url):
+    async with open_books(postgres_url) as books:
+        one, other = await books.add_account(), await books.add_account()
+        met = asyncio.Barrier(2)
+
+        async def rename(first, second):
+            waits = [met]
+
+            async def work(tx):
+                sql = "UPDATE accounts SET name = 'x' WHERE id = $1"
+                await tx.execute(sql, first)
+                if waits:
+                    await waits.pop().wait()
+                return await tx.execute(sql, second)
+
+            return await books.database.write(work)
+
+        assert await asyncio.gather(rename(one, other), rename(other, one)) == [1, 1]

@@ -1,0 +1,174 @@
+"""Every breach of what must always be true is found, and clean books give no finding."""
+
+import pytest
+
+from altyn.ledger.audit import audit_quickly, verify
+from altyn.ledger.moves import Deposit, KeyWindow, Loss, Refund, Resolve
+from fakes.books import Books, hold, open_books, settle
+
+TRIGGERS = {
+    "sqlite": ("DROP TRIGGER entries_refuse_update", "DROP TRIGGER entries_refuse_delete"),
+    "postgresql": ("ALTER TABLE entries DISABLE TRIGGER ALL",),
+}
+
+
+@pytest.fixture
+async def lived_in(migrated_url):
+    """Books with one of everything: deposits, an open hold, a settlement, a refund, a loss."""
+    async with open_books(migrated_url) as books:
+        account = await books.add_account(1_000)
+        key = await books.add_key(account)
+        window = KeyWindow(key, 0, 500)
+        for name in ("h1", "h2", "h3", "h4"):
+            await books.writer.post(hold(account, key, name, 100, window=window))
+        await books.writer.post(settle(account, key, "h1", 40, held=100, window=window))
+        await books.writer.post(settle(account, key, "h2", 30, held=100, window=window))
+        await books.writer.post(Refund(account_id=account, amount_nanos=30, request_id="h2"))
+        await books.writer.post(lost(account, key))
+        await books.writer.post(
+            Deposit(account_id=account, amount_nanos=7, reference="gift", source="promo")
+        )
+        yield books, account
+
+
+def lost(account: int, key: int) -> Resolve:
+    return Resolve(
+        request_id="h3",
+        account_id=account,
+        state="voided",
+        key_id=key,
+        key_window_at=0,
+        loss=Loss(9, "free_broken"),
+    )
+
+
+async def test_clean_books_give_no_finding(lived_in):
+    books, _ = lived_in
+
+    audit = await verify(books.database)
+
+    assert audit.findings == ()
+    assert audit.holds_true
+    assert (audit.accounts, audit.entries, audit.holds) == (1, 6, 1)
+    assert await audit_quickly(books.database) == []
+
+
+CUSTOMER = "WHERE kind = 'customer'"
+BREACHES = (
+    ("posted = sum of entries", f"UPDATE accounts SET posted_nanos = posted_nanos + 1 {CUSTOMER}"),
+    ("all accounts add up to 0", f"UPDATE accounts SET posted_nanos = posted_nanos + 1 {CUSTOMER}"),
+    ("held = sum of open holds", f"UPDATE accounts SET held_nanos = held_nanos + 1 {CUSTOMER}"),
+    ("held = sum of open holds", "DELETE FROM holds"),
+    ("a key's held = sum of its open holds", "UPDATE key_spends SET held_nanos = 7"),
+    ("totals = entries", f"UPDATE accounts SET used_nanos = used_nanos + 1 {CUSTOMER}"),
+    ("totals = entries", f"UPDATE accounts SET deposited_nanos = 1 {CUSTOMER}"),
+    ("usage = ledger", "UPDATE usage_records SET charge_nanos = 39 WHERE request_id = 'h1'"),
+    ("usage = ledger", "UPDATE usage_records SET charge_nanos = 0 WHERE request_id = 'h1'"),
+    ("usage = ledger", "DELETE FROM usage_records WHERE request_id = 'h1'"),
+    ("usage = ledger", "UPDATE entries SET amount_nanos = 41 WHERE ref = 'h1'"),
+    ("charge <= hold", "UPDATE usage_records SET hold_nanos = 39 WHERE request_id = 'h1'"),
+    ("hours = sum of usage records", "UPDATE usage_hours SET charge_nanos = charge_nanos + 1"),
+    ("hours = sum of usage records", "UPDATE usage_hours SET requests = requests - 1"),
+    ("hours = sum of usage records", "DELETE FROM usage_hours"),
+    ("refund <= charge", "UPDATE entries SET amount_nanos = 31 WHERE kind = 'refund'"),
+    ("the hash chain is unbroken", f"UPDATE accounts SET chain_hash = 'ff' {CUSTOMER}"),
+)
+
+
+async def test_every_breach_is_found(lived_in):
+    books, _ = lived_in
+    for statement in TRIGGERS[books.database.kind]:
+        await books.change(statement)
+
+    missed = [(name, sql) for name, sql in BREACHES if name not in await found_after(books, sql)]
+
+    assert missed == []
+    assert await books.findings() == ()
+
+
+async def found_after(books: Books, sql: str) -> set[str]:
+    """What the audit finds after *sql*; the tables are then as they were before."""
+    tables = ("accounts", "holds", "key_spends", "usage_records", "usage_hours", "entries")
+    before = {table: await books.read(f"SELECT * FROM {table}") for table in tables}
+    assert await books.change(sql) > 0
+    found = {finding.invariant for finding in await books.findings()}
+    for table, rows in before.items():
+        await put_back(books, table, rows)
+    return found
+
+
+async def put_back(books: Books, table: str, rows: list[tuple]) -> None:
+    names = [name for (name,) in await books.read(COLUMNS[books.database.kind], table)]
+    keys = {"accounts": 1, "entries": 1, "holds": 1, "usage_records": 1, "key_spends": 2}.get(
+        table, 6
+    )
+    values = ", ".join(f"${place}" for place in range(1, len(names) + 1))
+    sets = ", ".join(f"{name} = excluded.{name}" for name in names[keys:])
+    for row in rows:
+        await books.change(
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})"
+            f" ON CONFLICT ({', '.join(names[:keys])}) DO UPDATE SET {sets}",
+            *row,
+        )
+
+
+COLUMNS = {
+    "sqlite": "SELECT name FROM pragma_table_info($1) ORDER BY cid",
+    "postgresql": "SELECT column_name FROM information_schema.columns"
+    " WHERE table_name = $1 AND table_schema = 'public' ORDER BY ordinal_position",
+}
+
+
+async def test_a_balance_below_zero_is_found_even_if_the_table_did_not_refuse_it(lived_in):
+    books, account = lived_in
+    if books.database.kind == "sqlite":
+        await books.change("PRAGMA ignore_check_constraints = ON")
+    else:
+        await books.change("ALTER TABLE accounts DROP CONSTRAINT available_is_never_negative")
+    await books.change("UPDATE accounts SET posted_nanos = -1 WHERE id = $1", account)
+
+    findings = await books.findings()
+
+    assert ("posted >= held >= 0", account) in {(one.invariant, one.account_id) for one in findings}
+
+
+@pytest.mark.parametrize(
+    ("sql", "number"),
+    [
+        ("UPDATE entries SET amount_nanos = amount_nanos + 1 WHERE chain_number = 2", 2),
+        ("UPDATE entries SET ref = 'another' WHERE chain_number = 3", 3),
+        ("UPDATE entries SET at = at + 1 WHERE chain_number = 1", 1),
+        ("UPDATE entries SET balance_after_nanos = 5 WHERE chain_number = 4", 4),
+        ("DELETE FROM entries WHERE chain_number = 2", 2),
+        ("DELETE FROM entries WHERE chain_number = 5", 5),
+    ],
+)
+async def test_a_changed_chain_is_found_at_the_right_number(sqlite_url, sql, number):
+    async with open_books(sqlite_url) as books:
+        whole, broken = await books.add_account(), await books.add_account()
+        for account in (whole, broken):
+            for place in range(5):
+                await books.deposit(account, 10 + place)
+        for statement in TRIGGERS["sqlite"]:
+            await books.change(statement)
+        await books.change(f"{sql} AND chain_account_id = {broken}")
+
+        findings = [
+            (finding.account_id, finding.sentence)
+            for finding in await books.findings()
+            if "chain" in finding.invariant
+        ]
+
+        sentence = f"account {broken}: its chain of entries is broken at number {number}"
+        assert findings == [(broken, sentence)]
+
+
+async def test_a_chain_longer_than_a_page_is_walked_to_its_end(sqlite_url, monkeypatch):
+    monkeypatch.setattr("altyn.ledger.audit.CHAIN_PAGE", 3)
+    async with open_books(sqlite_url) as books:
+        for _ in range(2):
+            account = await books.add_account()
+            for place in range(7):
+                await books.deposit(account, 1 + place)
+
+        assert await books.findings() == ()

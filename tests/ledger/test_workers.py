@@ -1,0 +1,141 @@
+"""Processes come and go: their shards, their death, and the holds they leave behind."""
+
+import asyncio
+
+from altyn.catalog.load import add_builtin_models, load_catalog
+from altyn.gateway.recovery import resolve_abandoned
+from altyn.ledger import workers
+from altyn.ledger.moves import KeyWindow, Note
+from altyn.ledger.workers import DEAD_AFTER_MS, list_abandoned
+from fakes.books import Books, hold, open_books
+
+PAUSED = f"UPDATE workers SET heartbeat_at = heartbeat_at - {DEAD_AFTER_MS + 1_000} WHERE id = $1"
+
+
+async def shard_of(books: Books) -> int:
+    rows = await books.read("SELECT shard FROM workers WHERE id = $1", books.writer.owner.worker_id)
+    return rows[0][0]
+
+
+async def test_processes_that_start_at_once_have_accounts_of_their_own(books):
+    owners = await asyncio.gather(*(books.database.write(workers.start_worker) for _ in range(4)))
+
+    ids = [number for owner in owners for number in owner.operator.values()]
+    assert len(set(ids)) == len(ids)
+
+
+async def test_a_dead_processs_shard_is_used_again(books):
+    first = books.writer.owner
+    await books.change(PAUSED, first.worker_id)
+
+    second = await books.database.write(workers.start_worker)
+
+    assert second.operator == first.operator
+
+
+async def test_a_stopped_processs_shard_is_used_again(books):
+    first = books.writer.owner
+    await books.database.write(lambda tx: workers.stop_worker(tx, first.worker_id))
+
+    second = await books.database.write(workers.start_worker)
+
+    assert second.operator == first.operator
+
+
+async def test_a_heartbeat_keeps_a_process_alive(books):
+    owner = books.writer.owner
+    await books.change(PAUSED, owner.worker_id)
+
+    await books.database.write(lambda tx: workers.beat(tx, owner.worker_id))
+
+    second = await books.database.write(workers.start_worker)
+    assert second.operator != owner.operator
+
+
+async def leave_open(books: Books) -> int:
+    await books.database.write(add_builtin_models)
+    account = await books.add_account(1_000)
+    key = await books.add_key(account)
+    window = KeyWindow(key, 0, 500)
+    for name in ("h1", "h2"):
+        await books.writer.post(hold(account, key, name, 100, window=window))
+    books.writer.tell(Note(request_id="h2", provider="p", upstream_id="u", delivered_bytes=4_000))
+    await books.writer.drain()
+    return account
+
+
+async def test_the_holds_of_the_living_are_left_alone(books):
+    await leave_open(books)
+
+    assert await list_abandoned(books.database) == []
+
+
+async def test_the_holds_of_the_dead_are_listed_with_all_that_is_known(books):
+    account = await leave_open(books)
+
+    await books.change(PAUSED, books.writer.owner.worker_id)
+
+    found = {hold.request_id: hold for hold in await list_abandoned(books.database)}
+    assert set(found) == {"h1", "h2"}
+    assert (found["h1"].attempt, found["h2"].attempt) == ("prepared", "sent")
+    assert (found["h2"].account_id, found["h2"].amount_nanos) == (account, 100)
+    assert (found["h2"].upstream_id, found["h2"].delivered_bytes) == ("u", 4_000)
+
+
+async def test_a_hold_beyond_its_lease_is_listed_though_its_owner_lives(books):
+    await leave_open(books)
+
+    await books.change("UPDATE holds SET lease_expires_at = created_at - 1 WHERE request_id = 'h1'")
+
+    assert [hold.request_id for hold in await list_abandoned(books.database)] == ["h1"]
+
+
+async def test_a_file_that_is_ours_alone_has_no_other_workers(sqlite_books):
+    await leave_open(sqlite_books)
+
+    await sqlite_books.database.write(workers.end_other_workers)
+
+    assert len(await list_abandoned(sqlite_books.database)) == 2
+
+
+async def test_two_sweepers_at_once_resolve_each_hold_once(books, migrated_url):
+    account = await leave_open(books)
+    catalog = await load_catalog(books.database)
+    await books.change(PAUSED, books.writer.owner.worker_id)
+
+    sweeps = [resolve_abandoned(books.database, books.writer, catalog) for _ in range(2)]
+    resolved = await asyncio.gather(*sweeps)
+
+    assert sum(resolved) == 2
+    assert await books.balance(account) == (1_000, 0)
+    assert await books.read("SELECT request_id, outcome FROM usage_records ORDER BY 1") == [
+        ("h1", "free_unknown"),
+        ("h2", "free_unknown"),
+    ]
+
+
+async def test_sweepers_in_two_processes_resolve_each_hold_once(postgres_url):
+    async with open_books(postgres_url) as books, open_books(postgres_url) as other:
+        account = await leave_open(books)
+        catalog = await load_catalog(books.database)
+        await books.change(PAUSED, books.writer.owner.worker_id)
+
+        resolved = await asyncio.gather(
+            resolve_abandoned(books.database, books.writer, catalog),
+            resolve_abandoned(other.database, other.writer, catalog),
+        )
+
+        assert sum(resolved) == 2
+        assert await books.balance(account) == (1_000, 0)
+        assert await books.findings() == ()
+
+
+async def test_an_answer_that_had_begun_is_the_operators_loss(books):
+    await leave_open(books)
+    catalog = await load_catalog(books.database)
+    await books.change(PAUSED, books.writer.owner.worker_id)
+
+    await resolve_abandoned(books.database, books.writer, catalog)
+
+    losses = await books.read("SELECT ref, reason FROM entries WHERE kind = 'loss'")
+    assert losses == [("h2", "free_unknown")]

@@ -1,0 +1,153 @@
+"""A shop with one vendor and one customer, on either database."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import structlog
+from calls import MODEL, Line
+
+from altyn.database.engine import bump_revision
+from altyn.logs import mask_secrets
+from fakes.gateway import Customer, Gateway
+from fakes.openai_server import FakeOpenAI
+
+NUMBERS = count(1)
+UPSTREAM_MODEL = "vendor/sonnet-as-they-call-it"
+UPSTREAM_KEY = "sk-canary-0123456789abcdef"
+
+
+class Shop(NamedTuple):
+    """A gateway that sells one model of one vendor, and somebody with money."""
+
+    gateway: Gateway
+    customer: Customer
+    vendor: FakeOpenAI
+
+
+@pytest.fixture(autouse=True)
+def _close_lines() -> Iterator[None]:
+    yield
+    while Line.opened:
+        Line.opened.pop().socket.close()
+
+
+@pytest.fixture
+def openrouter() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI("openrouter", key=UPSTREAM_KEY, models=(UPSTREAM_MODEL,)) as vendor:
+        yield vendor
+
+
+def open_shop(gateway: Gateway, vendor: FakeOpenAI, balance: str = "10") -> Shop:
+    gateway.add_upstream(
+        # The name, not the number: so that it can be told from the gateway's own address.
+        vendor.base_url.replace("127.0.0.1", "localhost"),
+        MODEL,
+        name=f"cloud-{next(NUMBERS)}",
+        secret=vendor.key,
+        upstream_model=UPSTREAM_MODEL,
+    )
+    return Shop(gateway, gateway.add_customer(balance), vendor)
+
+
+@pytest.fixture
+def shop(gateway: Gateway, openrouter: FakeOpenAI) -> Shop:
+    """On either database, in a gateway of its own."""
+    return open_shop(gateway, openrouter)
+
+
+@pytest.fixture(scope="module")
+def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway on SQLite for the stories of a module, each with vendors and a customer new."""
+    with Gateway(tmp_path_factory.mktemp("shared") / "home") as running:
+        yield running
+
+
+@pytest.fixture
+def small_shop(shared_gateway: Gateway, openrouter: FakeOpenAI) -> Iterator[Shop]:
+    """For what does not depend on the database. Afterwards every invariant must hold."""
+    yield open_shop(shared_gateway, openrouter)
+    openrouter.go_on()
+    shared_gateway.wait_until_idle()
+    shared_gateway.verify()
+    shared_gateway.write(_close_every_route)
+
+
+async def _close_every_route(tx: Any) -> None:
+    await tx.execute("DELETE FROM routes WHERE model_id = $1", MODEL)
+    await bump_revision(tx)
+
+
+@pytest.fixture
+def log_lines() -> Iterator[list[Any]]:
+    """Everything that is logged meanwhile, after what masks secrets has passed it."""
+    captured = structlog.testing.LogCapture()
+    before = structlog.get_config()["processors"]
+    structlog.configure(processors=[structlog.processors.format_exc_info, mask_secrets, captured])
+    yield captured.entries
+    structlog.configure(processors=before)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+# Node ------------------------------------------------------------------------------------------
+
+NODE = Path(__file__).parent / "node"
+NPM_S = 240
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The packages that `node/package-lock.json` pins, installed once for each state of it."""
+    for tool in ("node", "npm"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed: apt-get install nodejs npm")
+    lock = (NODE / "package-lock.json").read_bytes()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "altyn-tests"
+    kept = cache / hashlib.sha256(lock).hexdigest()[:16]
+    if not kept.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        _install(kept)
+    return kept / "node_modules"
+
+
+def _install(kept: Path) -> None:
+    """Into a folder beside, moved to its place when complete: half an install is never kept."""
+    with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(NODE / name, scratch)
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        try:
+            run = subprocess.run(
+                command, cwd=scratch, capture_output=True, text=True, timeout=NPM_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            pytest.skip(f"npm did not install axios and openai in {NPM_S} s: is there a network?")
+        if run.returncode:
+            pytest.skip(f"npm cannot install axios and openai: {run.stderr.strip()[-300:]}")
+        complete = Path(scratch) / "complete"
+        complete.mkdir()
+        shutil.move(Path(scratch) / "node_modules", complete)
+        with suppress(OSError):  # another run was first
+            complete.rename(kept)
+
+
+@pytest.fixture
+def node_folder(node_modules: Path, tmp_path: Path) -> Path:
+    """A folder in which scripts of node find the packages."""
+    folder = tmp_path / "node"
+    folder.mkdir()
+    (folder / "node_modules").symlink_to(node_modules)
+    shutil.copy(NODE / "sdk.mjs", folder)
+    return folder

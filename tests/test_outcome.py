@@ -1,0 +1,260 @@
+"""The who-pays table, row by row: what happened, and what it comes to for everybody."""
+
+from typing import Any
+
+import pytest
+
+from altyn.catalog.price import Price
+from altyn.chat import Fault, Usage
+from altyn.ledger.moves import Loss
+from altyn.outcome import Ending, Terms, Verdict, judge, judge_abandoned
+
+USAGE = Usage(input_uncached=100, output_text=50)
+NO_OUTPUT = Usage(input_uncached=100)
+ESTIMATE = Usage(input_uncached=80, output_text=40)
+NOTHING_SAID = Usage(input_uncached=80)
+
+# A token of input sells for 2 nanos and costs 1; of output for 10 and 5.
+SELL = Price(input=2_000_000, output=10_000_000)
+COST = Price(input=1_000_000, output=5_000_000)
+PRICE_OF_USAGE, COST_OF_USAGE = 700, 350
+PRICE_OF_ESTIMATE, COST_OF_ESTIMATE = 560, 280
+
+
+def terms(**changes: Any) -> Terms:
+    agreed: dict[str, Any] = {
+        "price": SELL,
+        "cost_price": COST,
+        "hold_nanos": 1000,
+        "context_length": 1000,
+        "mode": "live",
+    }
+    return Terms(**{**agreed, **changes})
+
+
+def ending(**changes: Any) -> Ending:
+    happened: dict[str, Any] = {
+        "began": True,
+        "usage": USAGE,
+        "estimate": ESTIMATE,
+        "finish_reason": "stop",
+    }
+    return Ending(**{**happened, **changes})
+
+
+def came_to(verdict: Verdict) -> tuple[str, str, str, int, Loss | None]:
+    return (
+        verdict.outcome,
+        verdict.status,
+        verdict.state,
+        verdict.charge_nanos,
+        verdict.loss,
+    )
+
+
+def before_the_first_byte(kind: Fault.Kind) -> Ending:
+    return ending(fault=Fault(kind), began=False, usage=None, finish_reason=None)
+
+
+BROKEN = Fault("broken")
+FREE = (0, None)
+
+ROWS = {
+    "refused by the vendor": (
+        before_the_first_byte("bad_request"),
+        ("free_refused", "error", "voided", 0, None),
+    ),
+    "too long for the model": (
+        before_the_first_byte("context_length"),
+        ("free_refused", "error", "voided", 0, None),
+    ),
+    "too large for the vendor": (
+        before_the_first_byte("too_large"),
+        ("free_refused", "error", "voided", 0, None),
+    ),
+    **{
+        f"{kind} before the first byte": (
+            before_the_first_byte(kind),
+            ("free_upstream_error", "error", "voided", 0, None),
+        )
+        for kind in (
+            "auth",
+            "quota",
+            "not_found",
+            "rate_limit",
+            "overloaded",
+            "server",
+            "timeout",
+            "connect",
+            "broken",
+            "invalid",
+        )
+    },
+    "failed before the first byte, and billed": (
+        ending(fault=BROKEN, began=False),
+        (
+            "free_upstream_error",
+            "error",
+            "voided",
+            0,
+            Loss(COST_OF_USAGE, "free_upstream_error"),
+        ),
+    ),
+    "delivered": (ending(), ("charged", "success", "settled", PRICE_OF_USAGE, None)),
+    "failed after a part, usage reported": (
+        ending(fault=BROKEN, finish_reason=None),
+        ("free_broken", "error", "voided", 0, Loss(COST_OF_USAGE, "free_broken")),
+    ),
+    "died after a part, no usage": (
+        ending(fault=BROKEN, usage=None, finish_reason=None),
+        ("free_broken", "error", "voided", 0, Loss(COST_OF_ESTIMATE, "free_broken")),
+    ),
+    "the caller had left when it died": (
+        ending(fault=BROKEN, usage=None, finish_reason=None, left=True),
+        ("free_broken", "error", "voided", 0, Loss(COST_OF_ESTIMATE, "free_broken")),
+    ),
+    "empty, no finish reason": (
+        ending(usage=NO_OUTPUT, finish_reason=None),
+        ("free_empty", "error", "voided", 0, Loss(100, "free_empty")),
+    ),
+    "empty, nothing reported": (
+        ending(usage=None, estimate=NOTHING_SAID, finish_reason=None),
+        ("free_empty", "error", "voided", 0, Loss(80, "free_empty")),
+    ),
+    "an error as a finish reason": (
+        ending(finish_reason="error"),
+        ("free_empty", "error", "voided", 0, Loss(COST_OF_USAGE, "free_empty")),
+    ),
+    "no finish reason, but an answer": (
+        ending(finish_reason=None),
+        ("charged", "success", "settled", PRICE_OF_USAGE, None),
+    ),
+    "empty because max_tokens was spent": (
+        ending(usage=NO_OUTPUT, finish_reason="length"),
+        ("charged", "success", "settled", 200, None),
+    ),
+    "max_tokens spent on reasoning alone": (
+        ending(usage=Usage(input_uncached=100, reasoning=50), finish_reason="length"),
+        ("charged", "success", "settled", PRICE_OF_USAGE, None),
+    ),
+    "stopped for safety": (
+        ending(usage=NO_OUTPUT, finish_reason="content_filter"),
+        ("charged", "success", "settled", 200, None),
+    ),
+    "the caller left, usage came": (
+        ending(left=True),
+        ("charged_cancelled", "cancelled", "settled", PRICE_OF_USAGE, None),
+    ),
+    "the caller left, no usage": (
+        ending(left=True, usage=None, finish_reason=None),
+        ("charged_estimated", "cancelled", "settled", PRICE_OF_ESTIMATE, None),
+    ),
+    "the caller left before anything was said": (
+        ending(left=True, began=False, usage=None, estimate=NOTHING_SAID, finish_reason=None),
+        ("free_empty", "error", "voided", 0, None),
+    ),
+    "delivered, usage never reported": (
+        ending(usage=None),
+        ("charged_estimated", "success", "settled", PRICE_OF_ESTIMATE, None),
+    ),
+    "absurd usage": (
+        ending(usage=Usage(input_uncached=1001, output_text=1000)),
+        ("charged_estimated", "success", "settled", PRICE_OF_ESTIMATE, None),
+    ),
+    "twice the context is not yet absurd": (
+        ending(usage=Usage(input_uncached=2000)),
+        ("charged_capped", "success", "settled", 1000, Loss(3000, "charged_capped")),
+    ),
+    "exactly what was held": (
+        ending(usage=Usage(input_uncached=500)),
+        ("charged", "success", "settled", 1000, None),
+    ),
+    "more than was held": (
+        ending(usage=Usage(input_uncached=501)),
+        ("charged_capped", "success", "settled", 1000, Loss(2, "charged_capped")),
+    ),
+    "more than was held, and the caller left": (
+        ending(usage=Usage(input_uncached=501), left=True),
+        ("charged_capped", "cancelled", "settled", 1000, Loss(2, "charged_capped")),
+    ),
+}
+
+
+@pytest.mark.parametrize(("happened", "expected"), ROWS.values(), ids=ROWS.keys())
+def test_who_pays(happened, expected):
+    verdict = judge(happened, terms())
+
+    assert came_to(verdict) == expected
+
+
+def test_an_estimate_never_asks_for_more_than_was_held():
+    verdict = judge(ending(usage=None), terms(hold_nanos=100))
+
+    assert came_to(verdict) == ("charged_estimated", "success", "settled", 100, None)
+
+
+@pytest.mark.parametrize("happened", [row[0] for row in ROWS.values()], ids=ROWS.keys())
+def test_a_test_key_never_pays_and_loses_nobody_money(happened):
+    verdict = judge(happened, terms(mode="test", hold_nanos=0))
+
+    assert (verdict.charge_nanos, verdict.loss, verdict.state) == (0, None, "voided")
+
+
+@pytest.mark.parametrize("happened", [row[0] for row in ROWS.values()], ids=ROWS.keys())
+def test_nobody_ever_pays_more_than_was_held(happened):
+    for held in (0, 1, 699, 10**6):
+        assert judge(happened, terms(hold_nanos=held)).charge_nanos <= held
+
+
+def test_a_test_call_is_told_apart_and_keeps_its_tokens():
+    verdict = judge(ending(), terms(mode="test", hold_nanos=0))
+
+    assert (verdict.outcome, verdict.status, verdict.usage) == ("free_test", "success", USAGE)
+
+
+def test_a_failed_test_call_is_an_error_of_a_test():
+    verdict = judge(before_the_first_byte("server"), terms(mode="test"))
+
+    assert (verdict.outcome, verdict.status) == ("free_test", "error")
+
+
+def test_the_providers_own_figure_is_what_it_costs():
+    usage = Usage(input_uncached=100, output_text=50, cost_nanos=123)
+
+    verdict = judge(ending(usage=usage), terms())
+
+    assert verdict.cost_nanos == 123
+
+
+def test_a_cost_nobody_knows_is_not_zero():
+    verdict = judge(ending(), terms(cost_price=None))
+
+    assert verdict.cost_nanos is None
+
+
+def test_a_loss_nobody_can_count_is_not_booked():
+    verdict = judge(ending(fault=BROKEN), terms(cost_price=None))
+
+    assert (verdict.loss, verdict.cost_nanos) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("usage", "flags"),
+    [
+        (Usage(input_uncached=1, output_text=1, flagged=True), "totals_differ"),
+        (Usage(input_uncached=10_000, output_text=1), "absurd_usage"),
+        (Usage(input_uncached=501), "above_hold"),
+        (USAGE, None),
+    ],
+)
+def test_what_the_operator_should_look_at_is_flagged(usage, flags):
+    assert judge(ending(usage=usage), terms()).flags == flags
+
+
+@pytest.mark.parametrize(
+    ("sent", "loss"), [(False, None), (True, Loss(COST_OF_ESTIMATE, "free_unknown"))]
+)
+def test_an_abandoned_attempt_is_free_and_a_loss_once_something_was_sent(sent, loss):
+    verdict = judge_abandoned(sent=sent, estimate=ESTIMATE, terms=terms())
+
+    assert came_to(verdict) == ("free_unknown", "error", "expired", 0, loss)
