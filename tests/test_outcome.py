@@ -57,7 +57,6 @@ def before_the_first_byte(kind: Fault.Kind) -> Ending:
 
 
 BROKEN = Fault("broken")
-FREE = (0, None)
 
 ROWS = {
     "refused by the vendor": (
@@ -148,6 +147,21 @@ ROWS = {
     "the caller left, no usage": (
         ending(left=True, usage=None, finish_reason=None),
         ("charged_estimated", "cancelled", "settled", PRICE_OF_ESTIMATE, None),
+    ),
+    "the caller left, and we cut it off before a word came": (
+        ending(left=True, cut_off=True, usage=None, estimate=NOTHING_SAID, finish_reason=None),
+        ("charged_estimated", "cancelled", "settled", 160, None),
+    ),
+    "the caller left, and we cut it off before it began": (
+        ending(
+            left=True,
+            cut_off=True,
+            began=False,
+            usage=None,
+            estimate=NOTHING_SAID,
+            finish_reason=None,
+        ),
+        ("charged_estimated", "cancelled", "settled", 160, None),
     ),
     "the caller left before anything was said": (
         ending(left=True, began=False, usage=None, estimate=NOTHING_SAID, finish_reason=None),

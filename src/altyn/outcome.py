@@ -135,7 +135,7 @@ def judge_abandoned(*, sent: bool, estimate: Usage, terms: Terms) -> Verdict:
 
 
 def _is_empty(ending: Ending, usage: Usage | None) -> bool:
-    if ending.cut_off and ending.began:
+    if ending.cut_off:
         return False  # nothing was said yet, but who leaves early has asked all the same
     if ending.finish_reason is not None and ending.finish_reason != "error":
         return False

@@ -21,8 +21,8 @@ def home_template(tmp_path_factory):
 
 @pytest.fixture
 def anew(tmp_path):
-    """A terminal without a home yet."""
-    terminal = Terminal(tmp_path / "home")
+    """A terminal without a home yet; every command is a process, as in life."""
+    terminal = Terminal(tmp_path / "home", processes=True)
     yield terminal
     if terminal.server is not None:
         terminal.down()
@@ -32,6 +32,7 @@ def anew(tmp_path):
 def at(anew, home_template):
     """A terminal with a home of its own, made ready."""
     shutil.copytree(home_template, anew.home)
+    anew.processes = False
     return anew
 
 

@@ -1,43 +1,86 @@
 """The command line as an operator uses it: processes of its own on a home of their own."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
+from typing import NamedTuple
+from unittest import mock
 
 import requests
+
+from altyn.cli import main
 
 START_S = 30
 VENDOR_KEYS = "_API_KEY"
 
 
-def clean_environ(**extra):
+def clean_environ():
     """Ours without a setting or a vendor's key: nothing of this machine may decide a test."""
-    kept = {
+    return {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("ALTYN_") and not name.endswith(VENDOR_KEYS)
     }
-    return kept | extra
+
+
+class Done(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run_here(words, stdin, environ):
+    """Run a command in this process, as `altyn` would."""
+    out, err, umask = io.StringIO(), io.StringIO(), os.umask(0o077)
+    code = 0
+    try:
+        with (
+            mock.patch.dict(os.environ, environ, clear=True),
+            mock.patch.multiple(sys, argv=["altyn", *words], stdin=io.StringIO(stdin)),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            main()
+    except SystemExit as done:
+        code = done.code or 0
+    finally:
+        os.umask(umask)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 class Terminal:
-    """Commands in one home, and at most one server."""
+    """Commands in one home, and at most one server.
 
-    def __init__(self, home, **environ):
+    Each command is a process of its own where `processes` is true. Else it runs in this one, from
+    its arguments to its exit code all the same: that is ten times as quick.
+    """
+
+    def __init__(self, home, *, processes=False):
         self.home = home
-        self.environ = clean_environ(**environ)
+        self.processes = processes
+        self.environ = clean_environ()
         self.prefix = ()
         self.server = None
         self.log = home.parent / "up.log"
         self.url = ""
 
     def run(self, *words, stdin="", **environ):
+        words = [*words, "--home", str(self.home)]
+        if self.processes:
+            return self._run_process(words, stdin, self.environ | environ)
+        return run_here(words, stdin, self.environ | environ)
+
+    def _run_process(self, words, stdin, environ):
         return subprocess.run(
-            [*self.prefix, sys.executable, "-m", "altyn", *words, "--home", str(self.home)],
-            env=self.environ | environ,
+            [*self.prefix, sys.executable, "-m", "altyn", *words],
+            env=environ,
             input=stdin,
             capture_output=True,
             text=True,

@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 import pytest
 import requests
+
 from altyn.cli import app
 from altyn.keys.key import KEY_PATTERN
-
 
 # The first minutes ----------------------------------------------------------------------------
 
@@ -184,6 +184,7 @@ def test_a_home_that_may_only_be_read_is_refused(at):
         # Root may write everywhere, unless it gives that right away.
         if not shutil.which("setpriv"):
             pytest.skip("as root this needs setpriv: apt-get install util-linux")
+        at.processes = True
         at.prefix = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all")
     at.home.chmod(0o500)
 

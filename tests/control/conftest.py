@@ -4,6 +4,7 @@ import asyncio
 import shutil
 
 import pytest
+
 from altyn.control.deeds import perform
 from altyn.control.office import open_office
 from altyn.ledger.audit import verify

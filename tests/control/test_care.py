@@ -4,6 +4,7 @@ import stat
 import subprocess
 
 import pytest
+
 from altyn.control.care import restore
 from altyn.control.deeds import perform
 from altyn.control.office import open_office
@@ -28,6 +29,10 @@ async def backup(settings, tmp_path):
 async def balance_of_ann(settings):
     async with open_office(settings) as office:
         return (await perform(office, "balance", ANN))["balance"]
+
+
+def contents_of(dump):
+    return subprocess.run(["pg_restore", "--list", dump], capture_output=True, check=True).stdout
 
 
 def change(file, sql):
@@ -72,8 +77,7 @@ async def test_postgresql_is_dumped_by_its_own_program(postgres_url, tmp_path):
         await perform(office, "user.add", ANN)
         await perform(office, "backup", {"file": str(file)})
 
-    listed = subprocess.run(["pg_restore", "--list", file], capture_output=True, check=True)
-    assert b"TABLE DATA public users" in listed.stdout
+    assert b"TABLE DATA public users" in contents_of(file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 

@@ -1,6 +1,7 @@
 import inspect
 
 import pytest
+
 from altyn.control.deeds import DEEDS
 from altyn.errors import OperatorError, UnknownNameError
 

@@ -2,6 +2,7 @@ import socket
 from types import SimpleNamespace
 
 import pytest
+
 from altyn.control import doctor
 from altyn.control.deeds import perform
 from altyn.control.doctor import examine_place, is_healthy

@@ -4,6 +4,7 @@ import stat
 
 import msgspec
 import pytest
+
 from altyn.control import ask as asking
 from altyn.control.ask import ask, is_served
 from altyn.control.deeds import DEEDS
@@ -42,7 +43,7 @@ async def test_a_running_server_does_the_deed(door, settings):
 
 
 async def test_what_the_server_refuses_is_its_sentence(door, settings):
-    with pytest.raises(OperatorError, match="There is no user ann@example.com"):
+    with pytest.raises(OperatorError, match=r"There is no user ann@example\.com"):
         await ask_from_outside(settings, "balance", email="ann@example.com")
 
 

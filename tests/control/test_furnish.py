@@ -1,4 +1,5 @@
 import pytest
+
 from altyn.catalog.load import load_catalog
 from altyn.catalog.model import builtin_models
 from altyn.catalog.route import add_route, list_routes

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from altyn.errors import InvalidAmountError, OperatorError, UnknownNameError
 
 ECHO = "sandbox/echo"
@@ -62,7 +63,7 @@ async def test_a_cost_in_another_currency_is_left_out(do):
 
 
 async def test_a_bad_file_is_told_by_model_and_field(do):
-    with pytest.raises(OperatorError, match="house/own.*context_length"):
+    with pytest.raises(OperatorError, match=r"house/own.*context_length"):
         await do("catalog.import", text=a_file(context_length="long"))
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from altyn.errors import OperatorError, UnknownNameError
 from altyn.keys.key import digest, parse
 

@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+
 from altyn.control.deeds import perform
 from altyn.errors import AlreadyExistsError, InvalidAmountError, OperatorError, UnknownNameError
 from altyn.ledger.moves import Hold, Resolve

@@ -1,4 +1,5 @@
 import pytest
+
 from altyn.errors import AlreadyExistsError, OperatorError, UnknownNameError
 from fakes.scripted_server import free_port
 
@@ -102,7 +103,7 @@ async def test_the_sandbox_answers_a_trial(do):
 async def test_a_vendor_answers_a_trial(do, vendor):
     await do("provider.add", **there(vendor), secret=vendor.key)
 
-    trial = await do("provider.test", name="fake", model="any-model")
+    trial = await do("provider.test", name="fake", model="test-model")
 
     assert trial["fault"] is None
     assert trial["ok"] is True
@@ -112,7 +113,7 @@ async def test_a_vendor_answers_a_trial(do, vendor):
 async def test_a_trial_tells_what_the_vendor_said(do, vendor):
     await do("provider.add", **there(vendor))
 
-    trial = await do("provider.test", name="fake", model="any-model")
+    trial = await do("provider.test", name="fake", model="test-model")
 
     assert (trial["ok"], trial["fault"], trial["status"]) == (False, "auth", 401)
     assert "API key" in trial["message"]

@@ -1,4 +1,5 @@
 import pytest
+
 from altyn.accounts.password import is_password
 from altyn.errors import AlreadyExistsError, OperatorError, UnknownNameError
 

@@ -1,6 +1,7 @@
 import socket
 
 import pytest
+
 from altyn.control.port import choose_port
 from altyn.errors import OperatorError
 

@@ -3,6 +3,7 @@ import sqlite3
 import stat
 
 import pytest
+
 from altyn.control.door import serve_control
 from altyn.control.office import open_office, prepare_home
 from altyn.control.start import prepare

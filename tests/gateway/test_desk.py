@@ -236,7 +236,8 @@ def test_what_a_dead_process_left_open_is_free_and_resolved_once(gateway, attemp
         await tx.execute(
             "INSERT INTO holds (request_id, account_id, key_id, amount_nanos, state, attempt,"
             " model, price_id, provider, input_bound, delivered_bytes, streamed, worker_id,"
-            " created_at, lease_expires_at) VALUES ('dead', $1, $2, 5000000, 'open', $3, 'sandbox/echo', NULL,"
+            " created_at, lease_expires_at) VALUES"
+            " ('dead', $1, $2, 5000000, 'open', $3, 'sandbox/echo', NULL,"
             " 'sandbox', 100, 400, 1, $4, $5, $5)",
             alice.account_id,
             alice.key_id,

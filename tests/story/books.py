@@ -1,4 +1,4 @@
-"""What a customer, the ledger and the vendor say about the same calls must be the same, to the nano.
+"""What customer, ledger and vendor say about the same calls must be the same, to the nano.
 
 Every story ends with `books_agree(gateway, customer, vendor)`.
 """

@@ -1,4 +1,4 @@
-"""The caller leaves: at every chunk, politely and rudely. Who pays is in the table; nothing leaks."""
+"""The caller leaves: at every chunk, politely and rudely. Who pays is clear; nothing leaks."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The server is stopped, or killed, with streams open: all money is settled, and it starts again."""
+"""The server is stopped, or killed, with streams open: money is settled, and it starts again."""
 
 from pathlib import Path
 

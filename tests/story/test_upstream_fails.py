@@ -38,8 +38,8 @@ class Refusal(NamedTuple):
 
 
 SECRETS_OF_OURS = (
-    f"Key {UPSTREAM_KEY} of org-AAAABBBB at https://api.cloud.example/v1 (10.1.2.3, ops@cloud.example)"
-    f" may not call {UPSTREAM_MODEL} with this tool schema"
+    f"Key {UPSTREAM_KEY} of org-AAAABBBB at https://api.cloud.example/v1"
+    f" (10.1.2.3, ops@cloud.example) may not call {UPSTREAM_MODEL} with this tool schema"
 )
 REFUSALS = {
     "400": Refusal(

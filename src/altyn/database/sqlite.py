@@ -169,7 +169,7 @@ class SqliteDatabase(Database):
         try:
             return self._reader_connection().execute(sql, _named(values)).fetchall()
         except sqlite3.OperationalError as error:
-            raise _unavailable(error) from error
+            raise _as_ours(error) from None
 
     def _reader_connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._reader, "connection", None)
@@ -215,7 +215,7 @@ def _commit(connection: sqlite3.Connection, work: Work[T]) -> T:
         connection.execute("COMMIT")
     except sqlite3.OperationalError as error:
         _roll_back(connection)
-        raise _unavailable(error) from error
+        raise _as_ours(error) from None
     except BaseException:
         _roll_back(connection)
         raise
@@ -277,6 +277,11 @@ def take_lock(path: Path) -> int:
                 " processes."
             ) from None
         return lock
+
+
+def _as_ours(error: sqlite3.OperationalError) -> Exception:
+    """A full disk or a locked file passes; a statement that cannot be is a fault of ours."""
+    return error if error.sqlite_errorcode == sqlite3.SQLITE_ERROR else _unavailable(error)
 
 
 def _unavailable(error: sqlite3.Error) -> StoreUnavailableError:

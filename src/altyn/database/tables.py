@@ -330,7 +330,6 @@ idempotency_keys = Table(
     Column("name", Text, primary_key=True),
     Column("body_hash", LargeBinary, nullable=False),
     Column("request_id", Text, nullable=False),
-    Column("status", BigInteger),
     Column("answer", LargeBinary),
     Column("created_at", BigInteger, nullable=False),
 )

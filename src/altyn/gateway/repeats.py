@@ -16,7 +16,7 @@ from altyn.errors import IdempotencyConflictError, InvalidParameterError
 NAME_MAX = 255
 KEPT_MS = 24 * 3_600_000
 RUNS_AT_MOST_MS = 15 * 60_000
-"""No attempt is longer: whoever began earlier and never ended has died, and charged nothing."""
+"""No attempt is longer: what began earlier, was not kept and not charged either, has died."""
 ANSWER_MAX = 1024 * 1024
 RETRY_S = 1
 
@@ -90,8 +90,9 @@ class Repeats:
 async def _begin(repeat: Repeat, tx: Transaction) -> tuple[str, bytes, bytes | None] | None:
     now = now_ms()
     await tx.execute(
-        "DELETE FROM idempotency_keys WHERE account_id = $1 AND name = $2"
-        " AND (created_at < $3 OR (status IS NULL AND created_at < $4))",
+        "DELETE FROM idempotency_keys WHERE account_id = $1 AND name = $2 AND (created_at < $3"
+        " OR (answer IS NULL AND created_at < $4 AND NOT EXISTS (SELECT 1 FROM usage_records r"
+        " WHERE r.request_id = idempotency_keys.request_id AND r.charge_nanos > 0)))",
         repeat.account_id,
         repeat.name,
         now - KEPT_MS,
@@ -119,7 +120,7 @@ async def _begin(repeat: Repeat, tx: Transaction) -> tuple[str, bytes, bytes | N
 
 async def _keep(repeat: Repeat, sealed: bytes, tx: Transaction) -> None:
     await tx.execute(
-        "UPDATE idempotency_keys SET status = 200, answer = $3 WHERE account_id = $1 AND name = $2",
+        "UPDATE idempotency_keys SET answer = $3 WHERE account_id = $1 AND name = $2",
         repeat.account_id,
         repeat.name,
         sealed,

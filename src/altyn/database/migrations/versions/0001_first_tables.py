@@ -127,7 +127,6 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("body_hash", sa.LargeBinary(), nullable=False),
         sa.Column("request_id", sa.Text(), nullable=False),
-        sa.Column("status", sa.BigInteger(), nullable=True),
         sa.Column("answer", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,74 @@
+import re
+
+import pytest
+
+from altyn.cli import serve
+from altyn.control.start import Start
+from altyn.keys.key import KEY_PATTERN, mint
+from altyn.settings import read_settings
+
+
+def greet(home, *, test_key=None, providers=(), moved_from=0, **options):
+    settings = read_settings({}, home=home, overrides=options)
+    start = Start(
+        revision_before=None,
+        revision="0001",
+        models_added=29,
+        vendors=(),
+        providers=providers,
+        test_key=test_key,
+    )
+    serve._greet(settings, start, moved_from=moved_from)
+
+
+def test_a_person_at_the_terminal_sees_the_key(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    key = mint("test")
+
+    greet(tmp_path, test_key=key)
+
+    assert capsys.readouterr().out.count(key) == 2
+    assert not (tmp_path / "first-steps.txt").exists()
+
+
+def test_a_log_never_gets_the_key(tmp_path, capsys):
+    key = mint("test")
+
+    greet(tmp_path, test_key=key)
+
+    assert not re.search(KEY_PATTERN, capsys.readouterr().out)
+    assert key in (tmp_path / "first-steps.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"host": "0.0.0.0"}, "Warning: 0.0.0.0 can be reached from outside"),
+        ({"currency": "RUB"}, "give them prices in RUB"),
+        ({"moved_from": 8080, "port": "8081"}, "Port 8080 is taken: listening on 8081"),
+        ({"providers": ("openai", "xai")}, "mode: openai, xai"),
+        ({}, "mode: sandbox only"),
+        ({"public_url": "https://ai.example.com"}, "https://ai.example.com/api/v1/external"),
+    ],
+)
+def test_it_is_said_aloud(tmp_path, capsys, options, said):
+    greet(tmp_path, **options)
+
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_at_home_nobody_is_warned(tmp_path, capsys, host):
+    greet(tmp_path, host=host)
+
+    assert "Warning" not in capsys.readouterr().out
+
+
+def test_a_port_is_chosen_by_variable_or_file_alone(tmp_path, monkeypatch):
+    monkeypatch.delenv("ALTYN_PORT", raising=False)
+    unset = serve._is_port_set(tmp_path)
+    (tmp_path / "altyn.toml").write_text("port = 8080\n")
+    in_file = serve._is_port_set(tmp_path)
+    monkeypatch.setenv("ALTYN_PORT", "8080")
+
+    assert (unset, in_file, serve._is_port_set(tmp_path / "elsewhere")) == (False, True, True)
