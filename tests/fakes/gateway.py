@@ -8,9 +8,10 @@ import threading
 from collections.abc import Coroutine
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import uvicorn
+
 from altyn.accounts.store import add_user, get_user
 from altyn.api.protocol import LimitedProtocol
 from altyn.app import App
@@ -60,7 +61,7 @@ class Gateway:
         self._started = threading.Event()
         self._failure: BaseException | None = None
 
-    def __enter__(self) -> "Gateway":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -76,7 +77,7 @@ class Gateway:
 
     def stop(self) -> None:
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(setattr, self._server, "should_exit", True)
+            self._loop.call_soon_threadsafe(setattr, self._server, "should_exit", True)  # noqa: FBT003
             self._thread.join(60)
         assert not self._thread.is_alive(), "the gateway did not stop"
 
@@ -265,6 +266,6 @@ class Gateway:
         return await self.app.database.read(sql, *values)
 
     async def _idle(self) -> None:
-        while self.app.desk.attempts or self.app.writer._committing is not None:
+        while self.app.desk.attempts or self.app.writer._committing is not None:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await self.app.writer.drain()

@@ -7,30 +7,18 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import structlog
 from calls import MODEL, Line
+from shops import UPSTREAM_KEY, UPSTREAM_MODEL, Shop, open_shop
 
 from altyn.database.engine import bump_revision
 from altyn.logs import mask_secrets
-from fakes.gateway import Customer, Gateway
+from fakes.gateway import Gateway
 from fakes.openai_server import FakeOpenAI
-
-NUMBERS = count(1)
-UPSTREAM_MODEL = "vendor/sonnet-as-they-call-it"
-UPSTREAM_KEY = "sk-canary-0123456789abcdef"
-
-
-class Shop(NamedTuple):
-    """A gateway that sells one model of one vendor, and somebody with money."""
-
-    gateway: Gateway
-    customer: Customer
-    vendor: FakeOpenAI
 
 
 @pytest.fixture(autouse=True)
@@ -44,18 +32,6 @@ def _close_lines() -> Iterator[None]:
 def openrouter() -> Iterator[FakeOpenAI]:
     with FakeOpenAI("openrouter", key=UPSTREAM_KEY, models=(UPSTREAM_MODEL,)) as vendor:
         yield vendor
-
-
-def open_shop(gateway: Gateway, vendor: FakeOpenAI, balance: str = "10") -> Shop:
-    gateway.add_upstream(
-        # The name, not the number: so that it can be told from the gateway's own address.
-        vendor.base_url.replace("127.0.0.1", "localhost"),
-        MODEL,
-        name=f"cloud-{next(NUMBERS)}",
-        secret=vendor.key,
-        upstream_model=UPSTREAM_MODEL,
-    )
-    return Shop(gateway, gateway.add_customer(balance), vendor)
 
 
 @pytest.fixture

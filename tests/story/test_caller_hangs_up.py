@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from books import books_agree, losses
 from calls import Line, wait_until
+from shops import Shop, open_shop
 
 from altyn.gateway import desk as desk_module
 from altyn.keys.store import KeyRules
 from altyn.upstream import provider as provider_module
-from conftest import Shop, open_shop
 from fakes.gateway import Gateway
 from fakes.openai_server import FakeOpenAI, Reply
 

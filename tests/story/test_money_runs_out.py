@@ -10,12 +10,12 @@ import pytest
 from books import books_agree, look
 from calls import MODEL, chat, exact, wait_until
 from server import Server
+from shops import Shop, open_shop
 
 from altyn.accounts.store import freeze_account
 from altyn.catalog.price import Price
 from altyn.keys.store import KeyRules
 from altyn.money import parse_nanos
-from conftest import Shop, open_shop
 from fakes.gateway import Gateway
 from fakes.openai_server import FakeOpenAI, Reply
 from fakes.postgres import TemporaryPostgres

@@ -12,9 +12,9 @@ import openai
 import pytest
 from books import books_agree
 from calls import HELLO, MODEL
+from shops import Shop
 
 from altyn.keys.store import KeyRules
-from conftest import Shop
 from fakes.openai_server import Reply
 
 TOOL = {

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 from books import books_agree, look
 from calls import MODEL
-
-from conftest import Shop
+from shops import Shop
 
 EXAMPLES = Path(__file__).parent / "examples"
 HOST = "https://smmcode.com"

@@ -6,8 +6,8 @@ import pytest
 from books import books_agree, losses
 from calls import Line, chat, events_of, text_of
 from server import Server
+from shops import open_shop
 
-from conftest import open_shop
 from fakes.gateway import Customer, Gateway
 from fakes.openai_server import FakeOpenAI, Reply
 from fakes.postgres import TemporaryPostgres

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from books import books_agree, look
 from calls import Line, chat, events_of, text_of, wait_until
+from shops import Shop
 
 from altyn.api import chat as chat_module
 from altyn.money import parse_nanos
-from conftest import Shop
 from fakes.openai_server import Reply
 
 ASKED = {"stream": True, "stream_options": {"include_usage": True}}

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 from books import books_agree, losses, recorded
 from calls import MODEL, chat, events_of, exact, text_of
+from shops import UPSTREAM_KEY, UPSTREAM_MODEL, Shop, open_shop
 
-from conftest import UPSTREAM_KEY, UPSTREAM_MODEL, Shop, open_shop
 from fakes.gateway import Gateway
 from fakes.openai_server import FakeOpenAI, Reply
 from fakes.scripted_server import free_port
