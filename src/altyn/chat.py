@@ -240,7 +240,17 @@ class Usage(Struct, kw_only=True):
 
     @property
     def total_tokens(self) -> int:
-        return self.input_tokens + self.output_tokens
+        # Asked several times for each call: one sum, not two sums of sums.
+        return (
+            self.input_uncached
+            + self.cache_read
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.audio_input
+            + self.output_text
+            + self.reasoning
+            + self.image
+        )
 
 
 # What is answered -----------------------------------------------------------------------------

@@ -44,9 +44,9 @@ def nanos_rounded_up(amount: Decimal) -> Nanos:
 
 def format_nanos(nanos: Nanos) -> str:
     """Write an amount with all its nine decimals: `12.340000000`."""
-    sign = "-" if nanos < 0 else ""
-    units, rest = divmod(abs(nanos), NANOS_PER_UNIT)
-    return f"{sign}{units}.{rest:09d}"
+    if nanos < 0:
+        return f"-{format_nanos(-nanos)}"
+    return f"{nanos // NANOS_PER_UNIT}.{nanos % NANOS_PER_UNIT:09d}"
 
 
 def format_short(nanos: Nanos) -> str:

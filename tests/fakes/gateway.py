@@ -266,6 +266,8 @@ class Gateway:
         return await self.app.database.read(sql, *values)
 
     async def _idle(self) -> None:
-        while self.app.desk.attempts or self.app.writer._committing is not None:  # noqa: ASYNC110
+        # A call is one of uvicorn's tasks before it is an attempt, and money after that.
+        requests = self._server.server_state.tasks
+        while requests or self.app.desk.attempts or self.app.writer._committing is not None:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await self.app.writer.drain()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from books import books_agree, losses
+from books import books_agree, look, losses
 from calls import Line, wait_until
 from shops import Shop, open_shop
 
@@ -158,6 +158,8 @@ def test_leaving_before_anything_is_heard_leaves_true_books(small_shop: Shop, wa
         line.ask(gateway, customer.key)
         leave(line, way)
 
+    # Connections are taken in the order in which they came: after this one, all of them were.
+    look(gateway, customer.key, "/balance")
     wait_until(lambda: connections(gateway) == 0)
 
     generations = books_agree(gateway, customer, vendor)

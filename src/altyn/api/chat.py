@@ -23,7 +23,7 @@ from altyn.gateway.repeats import Repeats, read_repeat
 from altyn.keys.limits import Limits, Rates, Slot, format_reset
 from altyn.keys.store import Caller
 from altyn.ledger.moves import Balance
-from altyn.money import format_nanos, format_short
+from altyn.money import format_nanos
 from altyn.settings import Settings
 
 QUIET_S = 15.0
@@ -138,7 +138,7 @@ class Chats:
     # Whole ------------------------------------------------------------------------------------
 
     async def _serve_whole(self, request: Request, order: Order, slot: Slot) -> Reply:
-        attempt = self.desk.start(order, slot, listener=None, gone=request.has_left)
+        attempt = self.desk.start(order, slot, listener=None, gone=request.line.has_left)
         receipt = await attempt.receipt
         if receipt.error is not None or receipt.answer is None:
             raise receipt.error or InternalError
@@ -151,7 +151,7 @@ class Chats:
             usage=self._usage(receipt),
             system_fingerprint=receipt.answer.system_fingerprint or msgspec.UNSET,
         )
-        cost = format_short(receipt.verdict.charge_nanos).encode()
+        cost = bytes(completion.usage.cost)
         balance = receipt.balance or await self._balance(order.caller)
         return Reply(
             200,

@@ -56,7 +56,7 @@ class Operations:
         except Exception:
             log.exception("request_failed", request_id=request.request_id, path=request.path)
             reply = error_reply(InternalError(), request)
-        await request.reply(reply)
+        request.reply(reply)
 
     async def _handle(self, request: Request) -> Reply:
         request.check_headers()

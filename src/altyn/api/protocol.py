@@ -3,7 +3,11 @@
 import asyncio
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from altyn.api.errors import error_body
 from altyn.database.engine import new_request_id
@@ -20,6 +24,55 @@ REFUSAL = (
 
 class HeadTooLargeError(Exception):
     """Raised inside the parser, which makes a 400 of it."""
+
+
+class CallerLine:
+    """What ASGI has no word for: the connection behind one request, looked at without waiting.
+
+    uvicorn checks and writes each header of ours, and head and body in two writes. Our headers are
+    made here, so one write carries them all; measured, that is a tenth of a whole call.
+    """
+
+    __slots__ = ("cycle",)
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self.cycle = cycle
+
+    def has_left(self) -> bool:
+        """Whether the caller has closed the connection."""
+        return self.cycle.disconnected
+
+    def hang_up(self) -> None:
+        """Close it now, without waiting for a reader to take what was written."""
+        self.cycle.transport.abort()
+
+    def answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """Give the whole answer. *headers* are complete lines, without the length."""
+        cycle = self.cycle
+        if cycle.disconnected or cycle.response_started:
+            return
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        ending = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        length = b"content-length: %d\r\n" % len(body)
+        if cycle.scope["method"] == "HEAD":
+            body = b""
+        cycle.transport.write(b"".join((STATUS_LINE[status], headers, length, ending, body)))
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+    def write(self, data: bytes) -> bool:
+        """Write a piece of an answer that has begun; False where `send` has to wait for room."""
+        cycle = self.cycle
+        if cycle.disconnected:
+            return True
+        if cycle.flow.write_paused or not cycle.chunked_encoding:
+            return False
+        cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return True
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -54,7 +107,6 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self.in_head, self.head_bytes, self.head_since_s = True, 0, self.loop.time()
         super().on_message_begin()
-        self.scope["altyn.hang_up"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
 
     def on_headers_complete(self) -> None:
         self.in_head = False
@@ -64,6 +116,8 @@ class LimitedProtocol(HttpToolsProtocol):
             if size > HEAD_BYTES_MAX:
                 raise HeadTooLargeError
         super().on_headers_complete()
+        if self.cycle is not None:
+            self.scope["altyn.line"] = CallerLine(self.cycle)  # type: ignore[typeddict-unknown-key]
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- ours says the same, as JSON
         self._refuse("http")

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -23,7 +23,7 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 JSON = b"application/json"
-ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+ALWAYS = b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
 BODY_TIMEOUT_S = 30.0
 KEY_MARK = re.compile(r"sk_(?:live|test)_")
 WISH = re.compile(
@@ -31,6 +31,18 @@ WISH = re.compile(
 )
 """One language of an `Accept-Language` header, in lower case: `ru-ru;q=0.8`."""
 KEY_NAMES = frozenset({"key", "api_key", "apikey", "api-key", "access_token", "token"})
+
+
+class Line(Protocol):
+    """The connection behind a request, as far as ASGI has no word for it: see `protocol.py`."""
+
+    def has_left(self) -> bool: ...
+
+    def hang_up(self) -> None: ...
+
+    def answer(self, status: int, headers: bytes, body: bytes) -> None: ...
+
+    def write(self, data: bytes) -> bool: ...
 
 
 class CallerLeftError(Exception):
@@ -53,6 +65,7 @@ class Request:
         "answered",
         "headers",
         "language",
+        "line",
         "method",
         "path",
         "receive",
@@ -67,6 +80,7 @@ class Request:
         self.scope = scope
         self.receive = receive
         self.send = send
+        self.line: Line = scope["altyn.line"]
         self.request_id = request_id
         self.method: str = scope["method"]
         self.path: str = scope["path"]
@@ -125,17 +139,6 @@ class Request:
                 return b"".join(pieces)
             message = None
 
-    def has_left(self) -> bool:
-        """Whether the caller has hung up, without waiting. Only after the body was read.
-
-        From then on `receive` has one thing left to say; if it says it at once, they are gone.
-        """
-        return self._receive_at_once() is not None
-
-    def hang_up(self) -> None:
-        """Close the connection now, without waiting for a reader to take what was written."""
-        self.scope["altyn.hang_up"]()
-
     def _receive_at_once(self) -> Mapping[str, Any] | None:
         """What `receive` has to say without waiting, or None."""
         asking: Any = self.receive()
@@ -146,22 +149,15 @@ class Request:
         asking.close()
         return None
 
-    async def reply(self, reply: Reply) -> None:
+    def reply(self, reply: Reply) -> None:
         self.answered = True
-        await self.send(
-            {
-                "type": "http.response.start",
-                "status": reply.status,
-                "headers": [
-                    (b"content-type", reply.content_type),
-                    (b"content-length", str(len(reply.body)).encode()),
-                    (b"x-request-id", b"req_" + self.request_id.encode()),
-                    *ALWAYS,
-                    *reply.headers,
-                ],
-            }
-        )
-        await self.send({"type": "http.response.body", "body": reply.body})
+        lines = [
+            b"content-type: %b\r\nx-request-id: req_%b\r\n"
+            % (reply.content_type, self.request_id.encode()),
+            ALWAYS,
+            *[b"%b: %b\r\n" % header for header in reply.headers],
+        ]
+        self.line.answer(reply.status, b"".join(lines), reply.body)
 
 
 def _piece(message: Mapping[str, Any], size: int, limit_bytes: int) -> bytes:

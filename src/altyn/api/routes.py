@@ -92,7 +92,7 @@ class Api:
                 return  # half an answer is out: the server closes the connection
             reply = error_reply(InternalError(), request)
         if reply is not None:
-            await request.reply(reply)
+            request.reply(reply)
 
     async def _handle(self, request: Request) -> Reply | None:
         found = self._exact.get(request.path)

@@ -1,7 +1,7 @@
 """Write an answer as Server-Sent Events, in OpenAI's shape, to a reader who may leave any time."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import msgspec
 
@@ -40,18 +40,22 @@ class EventWriter:
         self.written_s = time.monotonic()
         self._head = b""
 
-    async def hear(self, events: Sequence[ChatEvent]) -> None:
-        """Pass events on, all that came together in one write."""
+    def hear(self, events: Sequence[ChatEvent]) -> Awaitable[None] | None:
+        """Pass events on, all that came together in one write; something to wait for if full."""
         if not self._head:
             self._head = self._chunk_head(events[0].system_fingerprint)
         head = self._head
         # A provider's usage is not passed on here: ours, with the cost, comes after the settlement.
         data = b"".join([head + event.choices + b"}\n\n" for event in events if event.choices])
-        if data:
-            await self._write(data)
+        if not data:
+            return None
+        if self.started and self.request.line.write(data):
+            self.written_s = time.monotonic()
+            return None
+        return self._write(data)
 
     def hang_up(self) -> None:
-        self.request.hang_up()
+        self.request.line.hang_up()
 
     async def keep_alive(self) -> None:
         await self._write(COMMENT)

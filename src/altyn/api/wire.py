@@ -245,10 +245,11 @@ class ErrorBody(Struct):
 
 def chat_usage(usage: Usage, *, charge_nanos: Nanos, currency: str, estimated: bool) -> ChatUsage:
     """Usage in OpenAI's shape: cached tokens inside the prompt, reasoning inside the completion."""
+    prompt_tokens, completion_tokens = usage.input_tokens, usage.output_tokens
     return ChatUsage(
-        prompt_tokens=usage.input_tokens,
-        completion_tokens=usage.output_tokens,
-        total_tokens=usage.total_tokens,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        total_tokens=prompt_tokens + completion_tokens,
         prompt_tokens_details=PromptDetails(
             usage.cache_read, usage.cache_write_5m + usage.cache_write_1h, usage.audio_input
         ),

@@ -35,12 +35,11 @@ STEPS_FILE = "first-steps.txt"
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Processes; more than one needs PostgreSQL."
 )
-@click.option("--no-open", is_flag=True, help="Open no browser. There are no pages to open yet.")
+@click.option("--no-open", is_flag=True, help="Open no browser.")
 def up(
     *, host: str | None, port: int | None, home: Path | None, workers: int | None, no_open: bool
 ) -> None:
     """Make everything ready, and serve until Ctrl+C or SIGTERM."""
-    del no_open  # promised for the day there are pages; until then it changes nothing
     import asyncio  # noqa: PLC0415 -- no other command needs these
 
     from altyn.app import serve  # noqa: PLC0415 -- as above
@@ -53,7 +52,7 @@ def up(
     chosen = choose_port(wanted.host, wanted.port, fixed=fixed)
     settings = settings_of(home, host=host, port=chosen, workers=workers)
     _greet(settings, start, moved_from=wanted.port if chosen != wanted.port else 0)
-    sys.exit(serve(settings, beside=_control))
+    sys.exit(serve(settings, beside=_control if no_open else _control_and_page))
 
 
 @click.command("migrate")
@@ -85,6 +84,17 @@ async def _control(app: "App") -> AsyncIterator[None]:
         return
     office = Office(settings=app.settings, database=app.database, seal=app.seal, writer=app.writer)
     async with serve_control(office):
+        yield
+
+
+@asynccontextmanager
+async def _control_and_page(app: "App") -> AsyncIterator[None]:
+    """As `_control`; whoever starts it at a screen is shown its page."""
+    import webbrowser  # noqa: PLC0415 -- only at a screen
+
+    async with _control(app):
+        if sys.stdout.isatty() and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
+            webbrowser.open(app.settings.public_url)
         yield
 
 
@@ -127,7 +137,8 @@ def _greet(settings: Settings, start: "Start", *, moved_from: int) -> None:
 def _links(settings: Settings) -> str:
     base = settings.public_url
     return (
-        f"\n  API       {base}{BASE}\n"
+        f"\n  Page      {base}/\n"
+        f"  API       {base}{BASE}\n"
         f"  OpenAPI   {base}/openapi.json\n"
         f"  Ready     {base}/readyz\n"
         f"  Metrics   {base}/metrics (its token: {_shown(settings.home / 'metrics.token')})\n"

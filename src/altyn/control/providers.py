@@ -263,7 +263,7 @@ async def _call(trial: Trial, provider: Provider, patience: Patience) -> None:
 
 
 async def _read_to_end(stream: Stream) -> None:
-    async for _ in stream.events():
+    while await stream.next():
         pass
 
 

@@ -71,7 +71,7 @@ async def require_current(url: str) -> None:
 def _sqlite_revision(path: Path) -> str | None:
     if not path.exists():
         return None
-    connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True)
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
     try:
         known = connection.execute(
             "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"

@@ -7,7 +7,7 @@ its own, for 40 of 40.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -35,8 +35,8 @@ STALL_S = 120.0
 class Listener(Protocol):
     """Whoever hears a streamed answer while it is written."""
 
-    async def hear(self, events: Sequence[ChatEvent]) -> None:
-        """Pass events on. May wait for a slow reader; never raises because a reader has gone."""
+    def hear(self, events: Sequence[ChatEvent]) -> Awaitable[None] | None:
+        """Pass events on; something to wait for if a reader is slow. A gone one is no error."""
         ...
 
     def hang_up(self) -> None:
@@ -164,25 +164,25 @@ class Attempt:
             if self.left_s is not None and self._stops_on_abort():
                 self.stopped = True  # known only now: whoever answers stops billing when we leave
                 return
-            async for events in stream.events():
-                self._count(events)
-                if self.left_s is None:
-                    self.busy_since_s = time.monotonic()
-                    await listener.hear(events)
+            while events := await stream.next():
+                now_s = time.monotonic()
+                self._count(events, now_s)
+                if self.left_s is None and (room := listener.hear(events)) is not None:
+                    self.busy_since_s = now_s
+                    await room
                     self.busy_since_s = None
         finally:
             self._usage = stream.usage
 
-    def _count(self, events: Sequence[ChatEvent]) -> None:
+    def _count(self, events: Sequence[ChatEvent], now_s: float) -> None:
         for event in events:
             self.delivered_bytes += event.delivered_bytes
             if event.finish_reason is not None:
                 self.finish_reason = event.finish_reason
         if self.upstream_id is None:
             self.upstream_id, self.upstream_model = events[0].upstream_id, events[0].upstream_model
-        now = time.monotonic()
-        if now - self._noted_s > CHECKPOINT_S:
-            self._noted_s = now
+        if now_s - self._noted_s > CHECKPOINT_S:
+            self._noted_s = now_s
             self.desk.note(self)
 
     # What it comes to -------------------------------------------------------------------------

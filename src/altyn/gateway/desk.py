@@ -38,7 +38,7 @@ from altyn.settings import Settings
 from altyn.upstream.client import Client
 from altyn.upstream.connection import Patience
 from altyn.upstream.router import CALLER_FAULTS
-from altyn.usage.record import UsageRecord
+from altyn.usage.record import UsageRecord, storable
 
 log = structlog.get_logger("altyn.desk")
 SETTLE_PAUSE_S = 0.2
@@ -130,7 +130,7 @@ class Desk:
                 Note(
                     request_id=attempt.order.request_id,
                     provider=attempt.target.provider.name,
-                    upstream_id=attempt.upstream_id,
+                    upstream_id=storable(attempt.upstream_id),
                     delivered_bytes=attempt.delivered_bytes,
                 )
             )

@@ -5,7 +5,7 @@ vendor's refusal inside a 200 still becomes a real status, or another route's tu
 """
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -55,7 +55,7 @@ class Served(Struct, kw_only=True):
 
 
 class Stream:
-    """An answer that has begun. Read `events` until they end; `abort` to stop."""
+    """An answer that has begun. Read `next` until there is none; `abort` to stop."""
 
     def __init__(self, target: Target, body: Body, reader: StreamReader) -> None:
         self.target = target
@@ -73,48 +73,43 @@ class Stream:
 
     async def begin(self) -> None:
         """Wait for the first event worth passing on. Raises `Fault` if there is none."""
-        while not self._first:
-            if not await self._read_into(self._first):
-                return
+        self._first = await self.next()
 
-    async def events(self) -> AsyncIterator[list[ChatEvent]]:
-        """What arrives, as it arrives. Raises `Fault` for an answer that does not end well."""
-        events = self._first
-        while events:
-            yield events
-            events = []
-            while not events and await self._read_into(events):
-                pass
+    async def next(self) -> list[ChatEvent]:
+        """What has arrived since, at least one event; none at the end of the answer.
+
+        Raises `Fault` for an answer that does not end well.
+        """
+        events, self._first = self._first, []
+        while not events:
+            if self._fault is not None:
+                raise self._fault
+            if self._reader.finished:
+                break
+            data = await self._body.next()
+            if not data:
+                self._reader.end()
+                break
+            self._read(data, events)
+        return events
 
     def abort(self) -> None:
         self._body.abort()
 
-    def _ended(self) -> bool:
-        return self._reader.finished
-
-    async def _read_into(self, events: list[ChatEvent]) -> bool:
-        """Read what has arrived into *events*; False at the end of the answer."""
-        if self._fault is not None:
-            raise self._fault
-        if self._ended():
-            return False
-        data = await self._body.next()
-        if not data:
-            self._reader.end()
-            return False
+    def _read(self, data: bytes, events: list[ChatEvent]) -> None:
+        reader = self._reader
         try:
             for name, payload in self._split.feed(data):
-                event = self._reader.read(name, payload)
+                event = reader.read(name, payload)
                 if event is not None:
                     events.append(event)
-                if self._ended():
-                    break
+                if reader.finished:
+                    return
         except Fault as fault:
             # What came before it in the same piece was delivered first.
             if not events:
                 raise
             self._fault = fault
-        return True
 
 
 class Client:

@@ -11,7 +11,6 @@ from typing import cast
 
 import httptools
 import msgspec
-from typing_extensions import override
 
 from altyn.chat import Fault
 from altyn.upstream.inflate import Inflater
@@ -315,13 +314,11 @@ class Connection(asyncio.Protocol):
 
     # What the event loop tells it ---------------------------------------------------------------
 
-    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A cast, not an assertion: uvloop's transports do not inherit from asyncio's.
         self._transport = cast("asyncio.Transport", transport)
         self.usable = True
 
-    @override
     def data_received(self, data: bytes) -> None:
         if self._opening is None and self._response is None:
             # An answer to no question must not become the answer to the next one.
@@ -373,14 +370,12 @@ class Connection(asyncio.Protocol):
             self._paused = True
             self._transport.pause_reading()
 
-    @override
     def eof_received(self) -> None:
         self.usable = False
         if self._response is not None and _ends_at_eof(self._response.headers):
             self._finish(reusable=False)
 
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio names it
         self.usable = False
         self._fail("broken", "the connection ended before the answer did")
         if self._timer is not None:

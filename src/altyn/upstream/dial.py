@@ -9,7 +9,6 @@ from typing import Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
-from typing_extensions import override
 
 from altyn.chat import Fault
 from altyn.upstream.connection import HEAD_BYTES_MAX, Connection
@@ -25,7 +24,6 @@ class Proxy(msgspec.Struct, frozen=True):
     port: int
     authorization: str = ""
 
-    @override
     def __repr__(self) -> str:
         return f"Proxy({self.host}:{self.port})"
 
@@ -49,7 +47,6 @@ class Origin(msgspec.Struct, frozen=True):
         if self.proxy_url is not None:
             parse_proxy(self.proxy_url)
 
-    @override
     def __repr__(self) -> str:
         # The proxy's URL may hold a password.
         return f"Origin({self.scheme}://{self.address})"
@@ -155,7 +152,6 @@ class ConnectAnswer(asyncio.Protocol):
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._head = b""
 
-    @override
     def data_received(self, data: bytes) -> None:
         self._head += data
         head, blank, rest = self._head.partition(b"\r\n\r\n")
@@ -164,8 +160,7 @@ class ConnectAnswer(asyncio.Protocol):
         elif blank:
             self._judge(head)
 
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio names it
         self._refuse("the proxy closed the connection")
 
     def _judge(self, head: bytes) -> None:

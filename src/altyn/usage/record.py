@@ -97,18 +97,18 @@ def _row(record: UsageRecord) -> tuple[Any, ...]:
         record.price_id,
         record.markup_ppm,
         record.provider,
-        _storable(record.upstream_model),
-        _storable(record.upstream_id),
+        storable(record.upstream_model),
+        storable(record.upstream_id),
         record.latency_ms,
         record.first_token_ms,
-        _storable(record.finish_reason),
+        storable(record.finish_reason),
         record.error_code,
         record.attempts,
         record.flags,
     )
 
 
-def _storable(text: str | None) -> str | None:
+def storable(text: str | None) -> str | None:
     # PostgreSQL keeps no NUL in a text. A provider's odd name must not stop a settlement.
     return text.replace("\0", "") if text is not None and "\0" in text else text
 

@@ -5,6 +5,7 @@ Every row is a refusal or a silent loss seen at that vendor. A host that is not 
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -101,6 +102,7 @@ HOSTS: dict[str, Host] = {
 """By host name; a name also stands for everything below it (`dashscope-intl.aliyuncs.com`)."""
 
 
+@lru_cache(maxsize=256)
 def find_host(name: str) -> Host:
     """The row for a host name, or the plain one."""
     name = name.lower()
