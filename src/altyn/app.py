@@ -32,7 +32,8 @@ from altyn.api.request import Receive, Send, choose_language
 from altyn.api.routes import BASE, Api
 from altyn.api.usage import UsageReports
 from altyn.catalog.load import load_catalog
-from altyn.database.engine import Database, StoreUnavailableError, open_database
+from altyn.database.address import open_database
+from altyn.database.engine import Database, StoreUnavailableError
 from altyn.database.migrate import require_current
 from altyn.database.seal import Seal, load_root
 from altyn.gateway.desk import Desk

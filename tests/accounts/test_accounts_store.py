@@ -11,7 +11,8 @@ from altyn.accounts.store import (
     list_users,
     normal_email,
 )
-from altyn.database.engine import Database, open_database
+from altyn.database.address import open_database
+from altyn.database.engine import Database
 from altyn.database.migrate import migrate
 from altyn.errors import AlreadyExistsError, OperatorError, UnknownNameError
 

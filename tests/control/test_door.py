@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from altyn.control import ask as asking
-from altyn.control.ask import ask, is_served
+from altyn.control.ask import ask
 from altyn.control.deeds import DEEDS
 from altyn.control.door import serve_control
-from altyn.control.line import PATH_FILE, SOCKET_FILE, find_socket
+from altyn.control.line import PATH_FILE, SOCKET_FILE, find_socket, is_served
 from altyn.control.office import open_office
 from altyn.errors import OperatorError, StoreLockedError
 from altyn.settings import read_settings

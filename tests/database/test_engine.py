@@ -2,12 +2,8 @@
 
 import pytest
 
-from altyn.database.engine import (
-    StoreUnavailableError,
-    bump_revision,
-    new_request_id,
-    open_database,
-)
+from altyn.database.address import open_database
+from altyn.database.engine import StoreUnavailableError, bump_revision, new_request_id
 from altyn.errors import SettingError
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from altyn.database.engine import open_database
+from altyn.database.address import open_database
 from altyn.database.migrate import (
     OldDatabaseError,
     current_revision,

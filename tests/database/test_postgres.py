@@ -4,12 +4,8 @@ import asyncio
 
 import pytest
 
-from altyn.database.engine import (
-    CommitUnknownError,
-    StoreUnavailableError,
-    bump_revision,
-    open_database,
-)
+from altyn.database.address import open_database
+from altyn.database.engine import CommitUnknownError, StoreUnavailableError, bump_revision
 from fakes.books import hold, open_books, settle
 from fakes.postgres import free_port
 

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from altyn.database.engine import StoreUnavailableError, bump_revision, open_database
+from altyn.database.address import open_database
+from altyn.database.engine import StoreUnavailableError, bump_revision
 from altyn.errors import StoreLockedError
 from fakes.books import hold, open_books, settle
 

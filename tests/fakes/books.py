@@ -8,7 +8,8 @@ from itertools import count
 from typing import Any
 
 from altyn.chat import Usage
-from altyn.database.engine import Database, Transaction, now_ms, open_database
+from altyn.database.address import open_database
+from altyn.database.engine import Database, Transaction, now_ms
 from altyn.ledger import workers
 from altyn.ledger.audit import Finding, verify
 from altyn.ledger.moves import Balance, Deposit, Hold, KeyWindow, Resolve

@@ -18,7 +18,7 @@ from altyn.app import App
 from altyn.catalog.load import add_builtin_models, add_price, set_markup
 from altyn.catalog.price import Price
 from altyn.catalog.route import add_route
-from altyn.database.engine import open_database
+from altyn.database.address import open_database
 from altyn.database.migrate import migrate
 from altyn.database.seal import Seal, load_root
 from altyn.keys.key import Mode

@@ -12,7 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from altyn.database.engine import Database, open_database
+from altyn.database.address import open_database
+from altyn.database.engine import Database
 from altyn.ledger import workers
 from altyn.ledger.audit import verify
 from altyn.ledger.moves import (

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
+from msgspec import structs
+
 from altyn.api.authenticate import Doorkeeper
 from altyn.api.request import Reply, Request, json_reply
 from altyn.api.wire import (
@@ -136,30 +138,12 @@ class UsageReports:
     async def _generation(self, row: RecordRow) -> GenerationCard:
         card = _usage_card(row)
         return GenerationCard(
-            id=card.id,
+            **structs.asdict(card),
             object="generation",
             request_id=f"req_{row['request_id']}",
-            created_at=card.created_at,
-            model=card.model,
-            key_id=card.key_id,
-            mode=card.mode,
-            status=card.status,
-            outcome=card.outcome,
-            stream=card.stream,
-            prompt_tokens=card.prompt_tokens,
-            cached_tokens=card.cached_tokens,
-            cache_write_tokens=card.cache_write_tokens,
-            completion_tokens=card.completion_tokens,
-            reasoning_tokens=card.reasoning_tokens,
-            total_tokens=card.total_tokens,
-            cost=card.cost,
             currency=self.currency,
             held=format_nanos(row["hold_nanos"]),
             receipt=await self._receipt(row),
-            latency_ms=card.latency_ms,
-            time_to_first_token_ms=card.time_to_first_token_ms,
-            finish_reason=card.finish_reason,
-            error_code=card.error_code,
         )
 
     async def _receipt(self, row: RecordRow) -> list[ReceiptLine]:

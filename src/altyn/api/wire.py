@@ -174,33 +174,14 @@ class ReceiptLine(Struct):
     amount: str
 
 
-class GenerationCard(Struct):
-    """One request in full: what was asked for, what was held, and how the charge was computed."""
+class GenerationCard(UsageCard):
+    """One request in full: also what was held, and how the charge was computed."""
 
-    id: str
     object: Literal["generation"]
     request_id: str
-    created_at: str
-    model: str
-    key_id: int
-    mode: Literal["live", "test"]
-    status: Literal["success", "error", "cancelled"]
-    outcome: str
-    stream: bool
-    prompt_tokens: int | None
-    cached_tokens: int | None
-    cache_write_tokens: int | None
-    completion_tokens: int | None
-    reasoning_tokens: int | None
-    total_tokens: int | None
-    cost: str
     currency: str
     held: str
     receipt: list[ReceiptLine]
-    latency_ms: int | None
-    time_to_first_token_ms: int | None
-    finish_reason: str | None
-    error_code: str | None
 
 
 class KeyCard(Struct):

@@ -5,13 +5,12 @@ over a socket that only its owner can open. With PostgreSQL, and without a serve
 the store; only then is anything heavy imported.
 """
 
-import socket
 import time
 from typing import Any
 
 import msgspec
 
-from altyn.control.line import Question, Reply, find_socket
+from altyn.control.line import Question, Reply, call_server
 from altyn.errors import OperatorError, StoreLockedError
 from altyn.settings import Settings
 
@@ -41,31 +40,8 @@ def ask(settings: Settings, deed: str, **arguments: Any) -> Any:
         time.sleep(PAUSE_S)
 
 
-def is_served(settings: Settings) -> bool:
-    """Whether a server has this home's SQLite file and takes questions."""
-    line = _call(settings)
-    if line is None:
-        return False
-    line.close()
-    return True
-
-
-def _call(settings: Settings) -> socket.socket | None:
-    """A line to the server, or None when none listens."""
-    if not settings.database_url.startswith("sqlite:"):
-        return None
-    line = socket.socket(socket.AF_UNIX)
-    try:
-        line.connect(str(find_socket(settings.home)))
-    except (ConnectionRefusedError, FileNotFoundError):
-        # Never there, or left behind by a server that was killed.
-        line.close()
-        return None
-    return line
-
-
 def _ask_server(settings: Settings, question: Question) -> Reply | None:
-    line = _call(settings)
+    line = call_server(settings)
     if line is None:
         return None
     with line:

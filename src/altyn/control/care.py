@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from altyn.control.ask import is_served
+from altyn.control.line import is_served
 from altyn.control.office import Office, prepare_home, sqlite_path
-from altyn.database.engine import open_database
+from altyn.database.address import open_database
 from altyn.database.migrate import current_revision, migrate
 from altyn.database.seal import ROOT_FILE, Seal, load_root
 from altyn.database.sqlite import take_lock

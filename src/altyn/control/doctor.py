@@ -13,7 +13,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from altyn.catalog.load import load_catalog
-from altyn.control.ask import is_served
+from altyn.control.line import is_served
 from altyn.control.office import Office, iso
 from altyn.control.port import choose_port
 from altyn.database.engine import Transaction, now_ms

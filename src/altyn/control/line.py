@@ -1,11 +1,14 @@
 """What goes over the control socket, and where it is: one line of JSON each way."""
 
 import os
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+
+from altyn.settings import Settings
 
 SOCKET_FILE = "control.sock"
 PATH_FILE = "control.path"
@@ -60,6 +63,29 @@ def give_up_socket(home: Path, path: Path) -> None:
     if path.parent != home:
         path.parent.rmdir()
         (home / PATH_FILE).unlink(missing_ok=True)
+
+
+def is_served(settings: Settings) -> bool:
+    """Whether a server has this home's SQLite file and takes questions."""
+    line = call_server(settings)
+    if line is None:
+        return False
+    line.close()
+    return True
+
+
+def call_server(settings: Settings) -> socket.socket | None:
+    """A line to the server, or None when none listens."""
+    if not settings.database_url.startswith("sqlite:"):
+        return None
+    line = socket.socket(socket.AF_UNIX)
+    try:
+        line.connect(str(find_socket(settings.home)))
+    except (ConnectionRefusedError, FileNotFoundError):
+        # Never there, or left behind by a server that was killed.
+        line.close()
+        return None
+    return line
 
 
 def _is_too_long(path: Path) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from altyn.database.engine import Database, Transaction, open_database
+from altyn.database.address import open_database
+from altyn.database.engine import Database, Transaction
 from altyn.database.migrate import current_revision, head_revision, migrate, require_current
 from altyn.database.seal import Seal, load_root
 from altyn.database.sqlite import take_lock

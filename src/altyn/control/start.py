@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from altyn.catalog.route import list_routes
-from altyn.control.ask import is_served
 from altyn.control.furnish import connect_vendors, furnish, mint_first_key
+from altyn.control.line import is_served
 from altyn.control.office import Office, migrate_store, open_office, prepare_home
 from altyn.errors import StoreLockedError
 from altyn.settings import Settings

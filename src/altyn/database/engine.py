@@ -9,12 +9,10 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from altyn.database.bulk import Rows
-from altyn.errors import AltynError, SettingError
+from altyn.errors import AltynError
 
 T = TypeVar("T")
 Row = Sequence[Any]
@@ -102,19 +100,6 @@ class StoreUnavailableError(AltynError):
 
 class CommitUnknownError(StoreUnavailableError):
     """COMMIT was sent and no answer came. Read again by id; never repeat blindly."""
-
-
-def open_database(url: str) -> Database:
-    """The database that *url* names, not connected yet."""
-    if url.startswith("sqlite:///"):
-        from altyn.database.sqlite import SqliteDatabase  # noqa: PLC0415 -- one driver is enough
-
-        return SqliteDatabase(Path(url.removeprefix("sqlite:///")))
-    if urlsplit(url).scheme in ("postgresql", "postgres"):
-        from altyn.database.postgres import PostgresDatabase  # noqa: PLC0415 -- one driver is enough
-
-        return PostgresDatabase(url)
-    raise SettingError("ALTYN_DATABASE_URL must begin with sqlite:/// or postgresql://.")
 
 
 def now_ms() -> int:

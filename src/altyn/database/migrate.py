@@ -9,7 +9,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from altyn.database.engine import StoreUnavailableError, open_database
+from altyn.database.address import open_database
+from altyn.database.engine import StoreUnavailableError
 from altyn.errors import OperatorError
 
 MIGRATIONS = Path(__file__).parent / "migrations"

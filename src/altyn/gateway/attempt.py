@@ -8,7 +8,7 @@ its own, for 40 of 40.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import structlog
 from msgspec import Struct
@@ -20,16 +20,27 @@ from altyn.gateway.order import Order
 from altyn.keys.limits import Slot
 from altyn.ledger.moves import Balance
 from altyn.outcome import Ending, Verdict, judge
-from altyn.upstream.client import Stream
+from altyn.upstream.client import Client, Stream
 from altyn.upstream.router import Target
-
-if TYPE_CHECKING:
-    from altyn.gateway.desk import Desk
 
 log = structlog.get_logger("altyn.attempt")
 CHECKPOINT_S = 5.0
 STALL_S = 120.0
 """A reader who takes nothing for so long counts as gone."""
+
+
+class Desk(Protocol):
+    """Where an attempt was given, and where it is brought back: `desk.py`."""
+
+    client: Client
+
+    def may_drain(self, attempt: "Attempt") -> bool: ...
+
+    def note(self, attempt: "Attempt") -> None: ...
+
+    async def settle(
+        self, attempt: "Attempt", verdict: Verdict, fault: Fault | None
+    ) -> Balance | None: ...
 
 
 class Listener(Protocol):
@@ -58,7 +69,7 @@ class Attempt:
 
     def __init__(
         self,
-        desk: "Desk",
+        desk: Desk,
         order: Order,
         slot: Slot,
         *,
