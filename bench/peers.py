@@ -1,6 +1,7 @@
-"""The same sync load through another gateway, where one is installed."""
+"""The same sync load through others: the bare server, and a gateway where one is installed."""
 
 import shutil
+import sys
 from pathlib import Path
 
 from drive import Size, Target, drive, mock_upstream
@@ -15,6 +16,22 @@ model_list:
   - model_name: bench
     litellm_params: {{model: openai/bench, api_base: "{url}", api_key: none}}
 """
+
+
+def bare(size: Size, *, cores: Cores, folder: Path) -> list[Row]:
+    """How fast the server alone is here and now: what `bare.py` says."""
+    port, log = free_port(), folder / "bare.log"
+    command: list[str | Path] = [sys.executable, Path(__file__).with_name("bare.py"), str(port)]
+    with running(command, environ=clean_environ(), cores=cores.gateway, log=log) as server:
+        wait_for(lambda: answers(port), server, what="bare uvicorn", log=log, seconds=START_S)
+        target = Target(f"http://127.0.0.1:{port}", server.pid, (), model="bench")
+        options = {"seconds": size.seconds, "connections": size.connections}
+        loaded = drive("sync", target, cores=cores, folder=folder, **options)
+    cpu_us = loaded.target_cpu_s / loaded.facts["calls"] * 1e6
+    return [
+        Row("uvicorn", "sync: calls, nothing done", loaded.facts["calls_per_s"], "1/s"),
+        Row("uvicorn", "sync: CPU per call", cpu_us, "us"),
+    ]
 
 
 def litellm(size: Size, *, cores: Cores, folder: Path) -> tuple[list[Row], list[str]]:
@@ -52,6 +69,13 @@ def litellm(size: Size, *, cores: Cores, folder: Path) -> tuple[list[Row], list[
         Row("litellm", "sync: failed calls", loaded.failures),
         Row("litellm", "sync: CPU per call", cpu_us, "us"),
     ], []
+
+
+def answers(port: int) -> bool:
+    try:
+        return http_get(port, "/")[0] == 200
+    except OSError:
+        return False
 
 
 def is_alive(port: int) -> bool:

@@ -25,7 +25,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 from drive import Size, mock_upstream  # noqa: E402 -- after the folders of the fakes are known
 from fakes.postgres import TemporaryPostgres, find_postgres_bin  # noqa: E402
 from gateway import Gateway  # noqa: E402
-from peers import litellm  # noqa: E402
+from peers import bare, litellm  # noqa: E402
 from processes import (  # noqa: E402
     BenchFailedError,
     Cores,
@@ -145,6 +145,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, object], list[Row], list
             rows += bench.rows
             notes += bench.notes
         if "sync" in scenarios:
+            rows += bare(size, cores=cores, folder=folder)
             peer_rows, peer_notes = litellm(size, cores=cores, folder=folder)
             rows += peer_rows
             notes += peer_notes

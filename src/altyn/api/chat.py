@@ -52,6 +52,7 @@ class Chats:
         self.limits = limits
         self.desk = desk
         self._own_rates: dict[tuple[int, ...], Rates] = {}
+        self._rates_of: dict[int, tuple[Caller, Rates, Rates | None]] = {}
 
     async def complete(self, request: Request) -> Reply | None:
         """`POST /chat/completions`"""
@@ -233,22 +234,27 @@ class Chats:
         return Balance(balance.posted_nanos, balance.held_nanos)
 
     async def _enter(self, caller: Caller) -> Slot:
-        account, rules = caller.account, caller.key.rules
+        rates = self._rates_of.get(caller.key.id)
+        if rates is None or rates[0] is not caller:  # another object: something of it has changed
+            rates = self._rates_of[caller.key.id] = self._find_rates(caller)
+        return await self.limits.enter(
+            account_id=caller.account.id, account=rates[1], key_id=caller.key.id, key=rates[2]
+        )
+
+    def _find_rates(self, caller: Caller) -> tuple[Caller, Rates, Rates | None]:
+        """The limits of a caller's account, and of the key where it has some of its own."""
+        account, rules, ordinary = caller.account, caller.key.rules, self.settings
         own = self._rates(
             rules.requests_per_minute or 0,
             rules.tokens_per_minute or 0,
             rules.parallel_requests or 0,
         )
-        return await self.limits.enter(
-            account_id=account.id,
-            account=self._rates(
-                _or(account.requests_per_minute, self.settings.requests_per_minute),
-                _or(account.tokens_per_minute, self.settings.tokens_per_minute),
-                _or(account.parallel_requests, self.settings.parallel_requests),
-            ),
-            key_id=caller.key.id,
-            key=own if own != NO_RATES else None,
+        shared = self._rates(
+            _or(account.requests_per_minute, ordinary.requests_per_minute),
+            _or(account.tokens_per_minute, ordinary.tokens_per_minute),
+            _or(account.parallel_requests, ordinary.parallel_requests),
         )
+        return caller, shared, own if own != NO_RATES else None
 
     def _rates(self, *numbers: int) -> Rates:
         rates = self._own_rates.get(numbers)
