@@ -11,6 +11,7 @@ from processes import Cores, clean_environ, running, wait_for
 from table import Row
 
 START_S = 120.0
+MASTER_KEY = "sk-bench-0123456789"
 LITELLM = """
 model_list:
   - model_name: bench
@@ -43,7 +44,7 @@ def litellm(size: Size, *, cores: Cores, folder: Path) -> tuple[list[Row], list[
     with mock_upstream(size, cores=cores, folder=folder) as mock:
         config.write_text(LITELLM.format(url=mock.url))
         # Its list of prices otherwise comes from the network at every start.
-        environ = clean_environ(LITELLM_LOCAL_MODEL_COST_MAP="True")
+        environ = clean_environ(LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_MASTER_KEY=MASTER_KEY)
         command: list[str | Path] = [
             program,
             "--config",
@@ -55,7 +56,13 @@ def litellm(size: Size, *, cores: Cores, folder: Path) -> tuple[list[Row], list[
         ]
         with running(command, environ=environ, cores=cores.gateway, log=log) as server:
             wait_for(lambda: is_alive(port), server, what="litellm", log=log, seconds=START_S)
-            target = Target(f"http://127.0.0.1:{port}/v1", server.pid, (mock.pid,), model="bench")
+            target = Target(
+                f"http://127.0.0.1:{port}/v1",
+                server.pid,
+                (mock.pid,),
+                model="bench",
+                key=MASTER_KEY,
+            )
             drive("lone", target, cores=cores, folder=folder, calls=10, seconds=10)
             options = {"seconds": size.seconds, "connections": size.connections}
             loaded = drive("sync", target, cores=cores, folder=folder, **options)
