@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from altyn.gateway import repeats
+from fakes.caller import Caller
 from fakes.openai_server import Reply
 
 MODEL = "openai/gpt-oss-120b"
@@ -112,3 +113,14 @@ def test_the_kept_answer_is_sealed(house, as_, alice):
 
     assert rows[0][0]
     assert b"secret phrase" not in rows[0][0]
+
+
+def test_it_works_on_either_database(gateway):
+    customer = gateway.add_customer()
+    caller = Caller(gateway.base, customer.key)
+    first = caller.post("/chat/completions", BODY, idempotency_key="once")
+
+    again = caller.post("/chat/completions", BODY, idempotency_key="once")
+
+    assert again.body == first.body
+    assert gateway.run(gateway.app.repeats.clean()) is None
