@@ -16,7 +16,7 @@ async def test_a_second_process_on_the_file_is_refused_in_one_sentence(sqlite_ur
     async with open_books(sqlite_url):
         program = (
             "import asyncio, sys\n"
-            "from altyn.database.engine import open_database\n"
+            "from altyn.database.address import open_database\n"
             "from altyn.errors import StoreLockedError\n"
             "try: asyncio.run(open_database(sys.argv[1]).open())\n"
             "except StoreLockedError as error: print(error)"
