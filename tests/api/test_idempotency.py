@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from altyn.database.engine import StoreUnavailableError
 from altyn.gateway import repeats
 from fakes.caller import Caller
 from fakes.openai_server import Reply
@@ -113,6 +114,42 @@ def test_the_kept_answer_is_sealed(house, as_, alice):
 
     assert rows[0][0]
     assert b"secret phrase" not in rows[0][0]
+
+
+def test_a_paid_answer_that_cannot_be_kept_is_given_and_not_charged_again(
+    house, as_, alice, monkeypatch
+):
+    async def fail(*_):
+        raise StoreUnavailableError("the disk is full")
+
+    monkeypatch.setattr(house.app.repeats, "keep", fail)
+    caller = as_(alice.key)
+
+    first = caller.post("/chat/completions", BODY, idempotency_key="unkept")
+    charged_once = used(caller)
+    again = caller.post("/chat/completions", BODY, idempotency_key="unkept")
+
+    assert first.status == 200
+    assert (again.status, again.error["first_request_id"]) == (409, first.headers["x-request-id"])
+    assert used(caller) == charged_once
+
+
+def test_a_charged_request_is_never_forgotten(house, as_, alice):
+    caller = as_(alice.key)
+    first = caller.post("/chat/stream", BODY, idempotency_key="paid")
+    request_id = first.headers["x-request-id"].removeprefix("req_")
+
+    house.run(house.app.repeats.forget(repeats.Repeat(alice.account_id, "paid", b"", request_id)))
+
+    assert caller.post("/chat/stream", BODY, idempotency_key="paid").status == 409
+
+
+def test_a_test_keys_answer_is_not_given_to_a_live_key(as_, alice):
+    as_(alice.test_key).post("/chat/completions", BODY, idempotency_key="both")
+
+    said = as_(alice.key).post("/chat/completions", BODY, idempotency_key="both")
+
+    assert (said.status, said.code) == (409, "idempotency_conflict")
 
 
 def test_it_works_on_either_database(gateway):

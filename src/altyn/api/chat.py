@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import msgspec
+import structlog
 
 from altyn.accounts.store import get_balance
 from altyn.api.authenticate import Doorkeeper
@@ -14,18 +15,19 @@ from altyn.api.request import Reply, Request
 from altyn.api.sse import EventWriter
 from altyn.api.wire import ChatCompletion, ChatUsage, chat_usage
 from altyn.chat import ChatBody
-from altyn.database.engine import Database
+from altyn.database.engine import Database, StoreUnavailableError
 from altyn.errors import AltynError, InternalError
 from altyn.gateway.attempt import Attempt, Receipt
 from altyn.gateway.desk import Desk
 from altyn.gateway.order import Order, take_order
-from altyn.gateway.repeats import Repeats, read_repeat
+from altyn.gateway.repeats import Repeat, Repeats, read_repeat
 from altyn.keys.limits import Limits, Rates, Slot, format_reset
 from altyn.keys.store import Caller
 from altyn.ledger.moves import Balance
 from altyn.money import format_nanos
 from altyn.settings import Settings
 
+log = structlog.get_logger("altyn.api")
 QUIET_S = 15.0
 """The status line waits so long for the upstream's first event; a silent stream gets a comment."""
 
@@ -112,7 +114,8 @@ class Chats:
         repeat = read_repeat(
             name,
             account_id=order.caller.account.id,
-            body=request.path.encode() + data,
+            # A test key's answer must never pass for a live one.
+            body=f"{order.mode} {request.path} ".encode() + data,
             request_id=request.request_id,
         )
         kept = await self.repeats.begin(repeat)
@@ -124,8 +127,7 @@ class Chats:
             balance = await self.desk.hold(order)
             if not order.chat.stream:
                 reply = await self._serve_whole(request, order, slot)
-                await self.repeats.keep(repeat, reply.body)
-                return reply
+                return await self._keep(repeat, reply)
             receipt = await self._serve_events(
                 request, order, slot, balance, asked_usage=asked_usage
             )
@@ -135,6 +137,14 @@ class Chats:
         if receipt.error is not None:
             await self.repeats.forget(repeat)
         return None
+
+    async def _keep(self, repeat: Repeat, reply: Reply) -> Reply:
+        try:
+            await self.repeats.keep(repeat, reply.body)
+        except StoreUnavailableError as error:
+            # It is served and paid: the caller gets it. A repeat is then refused, not charged.
+            log.warning("answer_not_kept", request_id=repeat.request_id, why=error.detail)
+        return reply
 
     # Whole ------------------------------------------------------------------------------------
 

@@ -19,6 +19,10 @@ RUNS_AT_MOST_MS = 15 * 60_000
 """No attempt is longer: what began earlier, was not kept and not charged either, has died."""
 ANSWER_MAX = 1024 * 1024
 RETRY_S = 1
+NOT_CHARGED = (
+    "NOT EXISTS (SELECT 1 FROM usage_records r"
+    " WHERE r.request_id = idempotency_keys.request_id AND r.charge_nanos > 0)"
+)
 
 
 class KeptAnswer(Struct, frozen=True):
@@ -80,7 +84,7 @@ class Repeats:
             await self.database.write(partial(_keep, repeat, sealed))
 
     async def forget(self, repeat: Repeat) -> None:
-        """It failed and nothing was charged: the next try is a first one."""
+        """It failed: the next try is a first one, unless this one was charged all the same."""
         await self.database.write(partial(_forget, repeat))
 
     async def clean(self) -> None:
@@ -91,8 +95,7 @@ async def _begin(repeat: Repeat, tx: Transaction) -> tuple[str, bytes, bytes | N
     now = now_ms()
     await tx.execute(
         "DELETE FROM idempotency_keys WHERE account_id = $1 AND name = $2 AND (created_at < $3"
-        " OR (answer IS NULL AND created_at < $4 AND NOT EXISTS (SELECT 1 FROM usage_records r"
-        " WHERE r.request_id = idempotency_keys.request_id AND r.charge_nanos > 0)))",
+        f" OR (answer IS NULL AND created_at < $4 AND {NOT_CHARGED}))",
         repeat.account_id,
         repeat.name,
         now - KEPT_MS,
@@ -129,7 +132,8 @@ async def _keep(repeat: Repeat, sealed: bytes, tx: Transaction) -> None:
 
 async def _forget(repeat: Repeat, tx: Transaction) -> None:
     await tx.execute(
-        "DELETE FROM idempotency_keys WHERE account_id = $1 AND name = $2 AND request_id = $3",
+        "DELETE FROM idempotency_keys WHERE account_id = $1 AND name = $2 AND request_id = $3"
+        f" AND {NOT_CHARGED}",
         repeat.account_id,
         repeat.name,
         repeat.request_id,
