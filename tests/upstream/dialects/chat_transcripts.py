@@ -1,80 +1,12 @@
 # ruff: noqa: E501 -- what vendors send stands on one line, as it came
-"""Streams as vendors sent them (ids and texts changed), and what a caller makes of them."""
+"""Chats with vendors of OpenAI's family, as they went (ids and texts changed)."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
-from altyn.chat import ChatEvent, Usage
-from altyn.upstream.dialects import Dialect, get_dialect
-from altyn.upstream.sse import SseReader
+from transcript import HELLO, Transcript, told
 
-
-@dataclass(frozen=True)
-class Recording:
-    name: str
-    stream: bytes
-    content: str = ""
-    reasoning: str = ""
-    calls: list[tuple[str, str]] = field(default_factory=list)
-    finish_reason: str | None = "stop"
-    usage: Usage | None = None
-
-
-@dataclass
-class Folded:
-    """One choice, put together as a client does it: by index."""
-
-    content: str = ""
-    reasoning: str = ""
-    calls: dict[int, dict[str, str]] = field(default_factory=dict)
-    finish_reasons: list[str] = field(default_factory=list)
-
-    def take(self, choice: dict[str, Any]) -> None:
-        delta = choice["delta"]
-        self.content += delta.get("content") or ""
-        self.reasoning += delta.get("reasoning") or ""
-        for call in delta.get("tool_calls") or ():
-            known = self.calls.setdefault(call["index"], {"name": "", "arguments": ""})
-            known["name"] += call["function"].get("name") or ""
-            known["arguments"] += call["function"].get("arguments") or ""
-        if choice["finish_reason"] is not None:
-            self.finish_reasons.append(choice["finish_reason"])
-
-    @property
-    def pairs(self) -> list[tuple[str, str]]:
-        return [(call["name"], call["arguments"]) for _, call in sorted(self.calls.items())]
-
-
-def read_stream(
-    pieces: Iterable[bytes], dialect: Dialect | None = None, *, end: bool = True
-) -> list[ChatEvent]:
-    """All events of a body that arrives in pieces."""
-    splitter = SseReader()
-    reader = (dialect or get_dialect("openai-chat")).stream_reader()
-    events = []
-    for piece in pieces:
-        for name, data in splitter.feed(piece):
-            event = reader.read(name, data)
-            if event is not None:
-                events.append(event)
-    if end:
-        reader.end()
-    return events
-
-
-def fold(events: list[ChatEvent], index: int = 0) -> Folded:
-    folded = Folded()
-    for event in events:
-        for choice in json.loads(event.choices or b"[]"):
-            if choice["index"] == index:
-                folded.take(choice)
-    return folded
-
-
-def last_usage(events: list[ChatEvent]) -> Usage | None:
-    return next((event.usage for event in reversed(events) if event.usage is not None), None)
+from altyn.chat import Usage
 
 
 def chunk(choices: Any, **more: Any) -> bytes:
@@ -148,36 +80,57 @@ OPENROUTER_START = chunk([delta(role="assistant", content="Hello!")])
 OPENROUTER_STOP = chunk([delta("stop", role="assistant", content="")])
 HELLO_USAGE = Usage(input_uncached=254, output_text=5)
 
-RECORDINGS = [
-    Recording(
+
+def streamed(
+    name: str,
+    back: bytes,
+    content: str | None = None,
+    *,
+    usage: Usage | None = None,
+    **said: Any,
+) -> Transcript:
+    return Transcript(
+        name=name,
+        dialect="openai-chat",
+        chat={"messages": HELLO, "stream": True},
+        back=back,
+        said=(told(content, **said),),
+        usage=usage,
+    )
+
+
+STREAMS = [
+    streamed(
         "openai, a tool call in fragments",
         OPENAI_TOOL_CALL,
-        calls=[("get_capital", '{"country":"UK"}')],
+        calls=[("call_AAAA", "get_capital", '{"country":"UK"}')],
         finish_reason="tool_calls",
         usage=Usage(input_uncached=53, output_text=15),
     ),
-    Recording(
+    streamed(
         "deepseek, reasoning and usage in the finish chunk",
         DEEPSEEK,
         content="Да 🙂",
         reasoning="Подумаем",
         usage=Usage(input_uncached=6, output_text=14, reasoning=198),
     ),
-    Recording(
+    streamed(
         "groq, a whole tool call and usage in two places",
         GROQ_WHOLE_TOOL,
         reasoning="We need",
-        calls=[("get_something_by_name", '{"name":"example"}')],
+        channel="analysis",
+        calls=[("fc_AAAA", "get_something_by_name", '{"name":"example"}')],
         finish_reason="tool_calls",
         usage=Usage(input_uncached=304, output_text=26, reasoning=23),
     ),
-    Recording(
+    streamed(
         "openrouter 2026, comments first and usage without choices",
         OPENROUTER,
         content="Hello!",
+        native_finish_reason="stop",
         usage=Usage(input_uncached=254, output_text=5, cost_nanos=837_000),
     ),
-    Recording(
+    streamed(
         "openrouter 2025, usage with an empty choice after the end",
         OPENROUTER_START
         + OPENROUTER_STOP
@@ -186,7 +139,7 @@ RECORDINGS = [
         content="Hello!",
         usage=HELLO_USAGE,
     ),
-    Recording(
+    streamed(
         "openrouter 2026-08, the end comes twice",
         OPENROUTER_START
         + OPENROUTER_STOP
@@ -195,7 +148,7 @@ RECORDINGS = [
         content="Hello!",
         usage=HELLO_USAGE,
     ),
-    Recording(
+    streamed(
         "xai, an empty finish reason after a tool call",
         chunk(
             [
@@ -208,10 +161,10 @@ RECORDINGS = [
         )
         + chunk([delta("")])
         + DONE,
-        calls=[("f", "{}")],
+        calls=[("c", "f", "{}")],
         finish_reason="tool_calls",
     ),
-    Recording(
+    streamed(
         "two calls interleaved by index",
         chunk(
             [
@@ -232,10 +185,10 @@ RECORDINGS = [
         + chunk([delta(tool_calls=[{"index": 0, "function": {"arguments": "1}"}}])])
         + chunk([delta("tool_calls")])
         + DONE,
-        calls=[("f", '{"a":1}'), ("g", "{}")],
+        calls=[("a", "f", '{"a":1}'), ("b", "g", "{}")],
         finish_reason="tool_calls",
     ),
-    Recording(
+    streamed(
         "vllm, usage on every chunk: the last one counts",
         chunk([delta(content="a")], usage={"prompt_tokens": 3, "completion_tokens": 1})
         + chunk([delta(content="b")], usage={"prompt_tokens": 3, "completion_tokens": 2})
@@ -245,7 +198,7 @@ RECORDINGS = [
         content="ab",
         usage=Usage(input_uncached=3, output_text=3),
     ),
-    Recording(
+    streamed(
         "groq, usage only among its own extras",
         chunk([delta(content="x")])
         + chunk([delta("stop")], x_groq={"usage": {"prompt_tokens": 3, "completion_tokens": 1}})
@@ -253,25 +206,75 @@ RECORDINGS = [
         content="x",
         usage=Usage(input_uncached=3, output_text=1),
     ),
-    Recording(
+    streamed(
         "deepseek, ended for want of resources",
         chunk([delta(content="part")]) + chunk([delta("insufficient_system_resource")]) + DONE,
         content="part",
+        native_finish_reason="insufficient_system_resource",
     ),
-    Recording(
+    streamed(
         "a host that never gives a finish reason",
         chunk([delta(content="text")]) + DONE,
         content="text",
     ),
-    Recording(
+    streamed(
         "a host without [DONE]",
         chunk([delta(content="text")]) + chunk([delta("length")]),
         content="text",
         finish_reason="length",
     ),
-    Recording(
+    streamed(
         "azure, a chunk without choices first",
         chunk([], prompt_filter_results=[]) + chunk([delta("stop", content="x")]) + DONE,
         content="x",
     ),
 ]
+
+UK = [("call_AAAA", "get_capital", '{"country":"UK"}')]
+OPENAI_TOOL = {
+    "type": "function",
+    "function": {"name": "get_capital", "parameters": {"type": "object", "properties": {}}},
+}
+OPENAI_PAIR = [
+    Transcript(
+        name="openai, a tool call in one piece",
+        dialect="openai-chat",
+        host="api.openai.com",
+        model="gpt-4o-mini",
+        chat={"messages": HELLO, "tools": [OPENAI_TOOL], "max_tokens": 100},
+        path="/chat/completions",
+        sent={
+            "model": "gpt-4o-mini",
+            "messages": HELLO,
+            "temperature": 0.7,
+            "tools": [OPENAI_TOOL],
+            "max_completion_tokens": 100,
+        },
+        back=rb"""{"id":"chatcmpl-AAAA","object":"chat.completion","created":1782955818,"model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"call_AAAA","type":"function","function":{"name":"get_capital","arguments":"{\"country\":\"UK\"}"}}],"refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":53,"completion_tokens":15,"total_tokens":68},"service_tier":"default","system_fingerprint":null}""",
+        said=(told(calls=UK, finish_reason="tool_calls"),),
+        usage=Usage(input_uncached=53, output_text=15),
+    ),
+    Transcript(
+        name="openai, the same tool call as a stream",
+        dialect="openai-chat",
+        host="api.openai.com",
+        model="gpt-4o-mini",
+        chat={"messages": HELLO, "tools": [OPENAI_TOOL], "max_tokens": 100, "stream": True},
+        path="/chat/completions",
+        sent={
+            "model": "gpt-4o-mini",
+            "messages": HELLO,
+            "temperature": 0.7,
+            "tools": [OPENAI_TOOL],
+            "max_completion_tokens": 100,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        },
+        back=OPENAI_TOOL_CALL,
+        said=(told(calls=UK, finish_reason="tool_calls"),),
+        usage=Usage(input_uncached=53, output_text=15),
+        same_as="openai, a tool call in one piece",
+    ),
+]
+
+TRANSCRIPTS = [*STREAMS, *OPENAI_PAIR]
