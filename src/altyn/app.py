@@ -32,6 +32,7 @@ from altyn.api.request import Receive, Send, choose_language
 from altyn.api.routes import BASE, Api
 from altyn.api.usage import UsageReports
 from altyn.catalog.load import load_catalog
+from altyn.crashpoints import reach
 from altyn.database.address import open_database
 from altyn.database.engine import Database, StoreUnavailableError
 from altyn.database.migrate import require_current
@@ -94,6 +95,7 @@ class App:
         if self.database.kind == "sqlite":
             await self.database.write(workers.end_other_workers)
         self.owner: Owner = await self.database.write(workers.start_worker)
+        reach("start")
         self.writer = Writer(self.database, owner=self.owner, save_records=save_records)
         self.client = Client(self.router)
         self.ring = Ring(self.database)

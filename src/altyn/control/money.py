@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from altyn.accounts.store import get_balance, get_user
 from altyn.control.office import Office
+from altyn.crashpoints import reach
 from altyn.database.engine import Database, new_request_id
 from altyn.errors import AlreadyExistsError, InvalidAmountError, OperatorError, UnknownNameError
 from altyn.ledger.audit import verify
@@ -61,9 +62,11 @@ async def deposit(
     known = await _find_entry(office.database, "deposit", ref)
     if known is None:
         await _leave_room(office.database, nanos)
+        reach("deposit")
         await office.writer.post(
             Deposit(account_id=user.account_id, amount_nanos=nanos, reference=ref, reason=reason)
         )
+        reach("deposited")
         # Somebody else may have been quicker: what the books say now is the answer.
         written = await _find_entry(office.database, "deposit", ref)
     else:

@@ -14,6 +14,7 @@ import structlog
 from msgspec import Struct
 
 from altyn.chat import Answer, ChatEvent, Fault, Usage
+from altyn.crashpoints import reach
 from altyn.errors import AltynError
 from altyn.gateway.faults import to_error
 from altyn.gateway.order import Order
@@ -120,7 +121,9 @@ class Attempt:
     # The task ---------------------------------------------------------------------------------
 
     async def _run(self) -> None:
+        reach("dispatch")
         fault = await self._serve()
+        reach("usage")
         self.served = True
         if self.left_s is None and self.gone():
             self.left_s = time.monotonic()
@@ -169,6 +172,7 @@ class Attempt:
         order = self.order
         stream = await self.desk.client.stream(order.chat, order.targets, order.patience)
         self._stream = stream
+        reach("first chunk")
         self.target, self.attempts = stream.target, stream.attempts
         self.first_token_s = time.monotonic()
         try:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from altyn.chat import Fault
+from altyn.crashpoints import reach
 from altyn.database.engine import StoreUnavailableError
 from altyn.errors import (
     AccountFrozenError,
@@ -82,14 +83,17 @@ class Desk:
             streamed=order.chat.stream,
             key_window=order.key_window,
         )
+        reach("admit")
         try:
-            return await self.writer.post(hold)
+            balance = await self.writer.post(hold)
         except NotAffordableError as refusal:
             raise self._not_affordable(order, refusal.balance) from None
         except KeyLimitReachedError as refusal:
             raise self._key_limit(order, refusal) from None
         except FrozenError:
             raise AccountFrozenError from None
+        reach("held")
+        return balance
 
     def start(
         self, order: Order, slot: Slot, *, listener: Listener | None, gone: Callable[[], bool]
@@ -111,9 +115,10 @@ class Desk:
         _tell(attempt, verdict, fault)
         move = _settlement(attempt.order, verdict, _record(attempt, verdict, fault))
         pause_s = SETTLE_PAUSE_S
+        reach("settle")
         while True:
             try:
-                return await self.writer.post(move)
+                balance = await self.writer.post(move)
             except StoreUnavailableError as error:
                 log.error("settle_waits", request_id=attempt.order.request_id, why=error.detail)  # noqa: TRY400 -- expected while the database is away
                 await asyncio.sleep(pause_s)
@@ -122,6 +127,9 @@ class Desk:
                 # A sweeper took us for dead and has booked the outcome; a second would be a double.
                 log.warning("settled_by_sweeper", request_id=attempt.order.request_id)
                 return None
+            else:
+                reach("settled")
+                return balance
 
     def note(self, attempt: Attempt) -> None:
         """Write down how far a streamed attempt is, for whoever has to resolve it after a crash."""
@@ -134,6 +142,7 @@ class Desk:
                     delivered_bytes=attempt.delivered_bytes,
                 )
             )
+            reach("checkpoint")
 
     # Watching ---------------------------------------------------------------------------------
 

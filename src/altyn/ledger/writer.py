@@ -10,6 +10,7 @@ from functools import partial
 
 from msgspec import Struct
 
+from altyn.crashpoints import reach
 from altyn.database.engine import (
     CommitUnknownError,
     Database,
@@ -127,6 +128,7 @@ class Writer:
 
     async def _write(self, moves: Sequence[Move], *, replay: bool) -> Sequence[Answer]:
         answers = await self.database.write(partial(self._post, moves, replay=replay))
+        reach("batch committed")
         self.commits += 1
         self.moves += len(moves)
         return answers
@@ -149,8 +151,10 @@ class Writer:
     ) -> Sequence[Answer]:
         book = Book(operator=self.owner.operator, at=now_ms(), replay=replay)
         await store.load(tx, book, moves)
+        reach("batch loaded")
         answers = [_decide(book, move) for move in moves]
         await store.save(tx, book, worker_id=self.owner.worker_id, save_records=self.save_records)
+        reach("batch saved")
         return answers
 
 
