@@ -269,6 +269,29 @@ def test_what_the_operator_should_look_at_is_flagged(usage, flags):
     ("sent", "loss"), [(False, None), (True, Loss(COST_OF_ESTIMATE, "free_unknown"))]
 )
 def test_an_abandoned_attempt_is_free_and_a_loss_once_something_was_sent(sent, loss):
-    verdict = judge_abandoned(sent=sent, estimate=ESTIMATE, terms=terms())
+    verdict = judge_abandoned(
+        sent=sent, usage=None, finish_reason=None, estimate=ESTIMATE, terms=terms()
+    )
 
     assert came_to(verdict) == ("free_unknown", "error", "expired", 0, loss)
+
+
+@pytest.mark.parametrize(
+    ("usage", "finish_reason", "outcome"),
+    [
+        (USAGE, "stop", "charged"),
+        (USAGE, None, "charged"),
+        (Usage(input_uncached=501), "stop", "charged_capped"),
+        (Usage(input_uncached=5), None, "free_empty"),
+        (Usage(input_uncached=10_000, output_text=1), "stop", "free_unknown"),
+    ],
+)
+def test_an_abandoned_attempt_costs_what_its_provider_says_afterwards(
+    usage, finish_reason, outcome
+):
+    verdict = judge_abandoned(
+        sent=True, usage=usage, finish_reason=finish_reason, estimate=ESTIMATE, terms=terms()
+    )
+
+    assert verdict.outcome == outcome
+    assert (verdict.charge_nanos > 0) == outcome.startswith("charged")

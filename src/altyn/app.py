@@ -40,7 +40,7 @@ from altyn.database.seal import Seal, load_root
 from altyn.gateway.desk import Desk
 from altyn.gateway.meter import Meter
 from altyn.gateway.order import Shelf
-from altyn.gateway.recovery import resolve_abandoned
+from altyn.gateway.recovery import LOOK_UP_S, resolve_abandoned, resolve_unknown
 from altyn.gateway.repeats import Repeats
 from altyn.keys.limits import Limits
 from altyn.keys.ring import Ring
@@ -168,7 +168,16 @@ class App:
         assert self.owner.worker_id is not None
         assert self.desk.shelf is not None
         await self.database.write(_beating(self.owner.worker_id))
-        await resolve_abandoned(self.database, self.writer, self.desk.shelf.catalog)
+        shelf = self.desk.shelf
+        await resolve_abandoned(self.database, self.writer, shelf.catalog, shelf.providers)
+
+    async def look_up(self) -> None:
+        """Ask providers what became of answers whose process died."""
+        shelf = self.desk.shelf
+        assert shelf is not None
+        await resolve_unknown(
+            self.database, self.writer, shelf.catalog, shelf.providers, self.client.look_up
+        )
 
     async def audit(self) -> None:
         """Look for a breach of what must always be true; stop the paid calls of its account."""
@@ -182,6 +191,7 @@ class App:
         for every_s, what in (
             (REVISION_S, self.look_for_changes),
             (workers.HEARTBEAT_S, self.sweep),
+            (LOOK_UP_S, self.look_up),
             (AUDIT_S, self.audit),
             (CLEAN_S, self.repeats.clean),
         ):

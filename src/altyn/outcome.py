@@ -128,8 +128,15 @@ def judge(ending: Ending, terms: Terms) -> Verdict:
     )
 
 
-def judge_abandoned(*, sent: bool, estimate: Usage, terms: Terms) -> Verdict:
-    """The process died. Nobody knows what was delivered, so the customer pays nothing."""
+def judge_abandoned(
+    *, sent: bool, usage: Usage | None, finish_reason: str | None, estimate: Usage, terms: Terms
+) -> Verdict:
+    """The process died. What the provider says afterwards decides; where it says nothing, nobody
+    knows what was delivered, and the customer pays nothing.
+    """
+    if _believable(usage, terms)[0] is not None:
+        ending = Ending(began=True, usage=usage, finish_reason=finish_reason, estimate=estimate)
+        return judge(ending, terms)
     loss = _loss("free_unknown", estimate, terms) if sent else None
     return Verdict(outcome="free_unknown", status="error", state="expired", loss=loss)
 

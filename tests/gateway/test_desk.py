@@ -250,7 +250,9 @@ def test_what_a_dead_process_left_open_is_free_and_resolved_once(gateway, attemp
     gateway.run(app.database.write(die))
     shelf = app.desk.shelf
     counts = [
-        gateway.run(recovery.resolve_abandoned(app.database, app.writer, shelf.catalog))
+        gateway.run(
+            recovery.resolve_abandoned(app.database, app.writer, shelf.catalog, shelf.providers)
+        )
         for _ in range(2)
     ]
 

@@ -103,7 +103,7 @@ async def test_two_sweepers_at_once_resolve_each_hold_once(books, migrated_url):
     catalog = await load_catalog(books.database)
     await books.change(PAUSED, books.writer.owner.worker_id)
 
-    sweeps = [resolve_abandoned(books.database, books.writer, catalog) for _ in range(2)]
+    sweeps = [resolve_abandoned(books.database, books.writer, catalog, {}) for _ in range(2)]
     resolved = await asyncio.gather(*sweeps)
 
     assert sum(resolved) == 2
@@ -121,8 +121,8 @@ async def test_sweepers_in_two_processes_resolve_each_hold_once(postgres_url):
         await books.change(PAUSED, books.writer.owner.worker_id)
 
         resolved = await asyncio.gather(
-            resolve_abandoned(books.database, books.writer, catalog),
-            resolve_abandoned(other.database, other.writer, catalog),
+            resolve_abandoned(books.database, books.writer, catalog, {}),
+            resolve_abandoned(other.database, other.writer, catalog, {}),
         )
 
         assert sum(resolved) == 2
@@ -135,7 +135,7 @@ async def test_an_answer_that_had_begun_is_the_operators_loss(books):
     catalog = await load_catalog(books.database)
     await books.change(PAUSED, books.writer.owner.worker_id)
 
-    await resolve_abandoned(books.database, books.writer, catalog)
+    await resolve_abandoned(books.database, books.writer, catalog, {})
 
     losses = await books.read("SELECT ref, reason FROM entries WHERE kind = 'loss'")
     assert losses == [("h2", "free_unknown")]

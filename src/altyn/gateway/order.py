@@ -45,6 +45,7 @@ class Shelf:
 
     def __init__(self, catalog: Catalog, providers: Sequence[Provider]) -> None:
         self.catalog = catalog
+        self.providers = {provider.name: provider for provider in providers}
         by_id = {provider.id: provider for provider in providers}
         self.goods = {
             model.id: Goods(

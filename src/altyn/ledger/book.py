@@ -36,6 +36,9 @@ from altyn.money import Nanos
 MAX_HOLD_MS = 15 * 60 * 1000
 """No hold lives longer, whoever owns it."""
 
+MAX_UNKNOWN_MS = 10 * 60 * 1000
+"""How long a provider is asked what became of an answer, before it is given up for lost."""
+
 
 class Account(Struct):
     """A customer's account as the batch has left it so far."""
@@ -111,7 +114,7 @@ class Book:
         self.entries: list[Entry] = []
         self.opened: list[Hold] = []
         self.resolved: list[tuple[str]] = []
-        self.unknown: list[tuple[str, HoldState]] = []
+        self.unknown: list[tuple[str, HoldState, int]] = []
         self.notes: dict[str, Note] = {}
         self.records: list[object] = []
 
@@ -162,7 +165,7 @@ class Book:
         if move.charge_nanos < 0:
             raise NotAnAmountError
         if move.state == "unknown":
-            self.unknown.append((move.request_id, move.state))
+            self.unknown.append((move.request_id, move.state, self.at + MAX_UNKNOWN_MS))
             return account.balance
         del self.holds[move.request_id]
         self.resolved.append((move.request_id,))

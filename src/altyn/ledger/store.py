@@ -37,7 +37,7 @@ HOLDS_OPENED = rows(
     "request_id text, account_id, key_id, amount_nanos, state text, key_window_at, attempt text,"
     " model text, price_id, input_bound, streamed, worker_id, created_at, lease_expires_at",
 )
-HOLDS_UNKNOWN = rows("holds", "request_id", "request_id text, state text")
+HOLDS_UNKNOWN = rows("holds", "request_id", "request_id text, state text, lease_expires_at")
 HOLDS_NOTED = rows(
     "holds",
     "request_id",

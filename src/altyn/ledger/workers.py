@@ -67,19 +67,37 @@ class Abandoned(Struct, frozen=True):
     delivered_bytes: int
     streamed: int
     created_at: int
+    state: str
+    price_group: str | None
 
 
 async def list_abandoned(database: Database, *, limit: int = 500) -> list[Abandoned]:
+    """Holds whose owner is dead or whose lease is over, without those a provider is asked about."""
     now = NOW[database.kind]
+    return await _list(
+        database,
+        f"(w.stopped_at IS NOT NULL OR w.heartbeat_at < {now} - {DEAD_AFTER_MS}"
+        f" OR h.lease_expires_at < {now})"
+        f" AND (h.state = 'open' OR h.lease_expires_at < {now})",
+        limit,
+    )
+
+
+async def list_unknown(database: Database, *, limit: int = 500) -> list[Abandoned]:
+    """Holds whose provider is asked what became of the answer, for as long as their lease lasts."""
+    now = NOW[database.kind]
+    return await _list(database, f"h.state = 'unknown' AND h.lease_expires_at >= {now}", limit)
+
+
+async def _list(database: Database, condition: str, limit: int) -> list[Abandoned]:
     found: list[Row] = list(
         await database.read(
             "SELECT h.request_id, h.account_id, h.key_id, h.amount_nanos, h.key_window_at,"
             " h.attempt, h.model, h.price_id, h.provider, h.upstream_id, h.input_bound,"
-            " h.delivered_bytes, h.streamed, h.created_at"
+            " h.delivered_bytes, h.streamed, h.created_at, h.state, a.price_group"
             " FROM holds h JOIN workers w ON w.id = h.worker_id"
-            f" WHERE w.stopped_at IS NOT NULL OR w.heartbeat_at < {now} - $1"
-            f" OR h.lease_expires_at < {now} LIMIT $2",
-            DEAD_AFTER_MS,
+            f" JOIN accounts a ON a.id = h.account_id WHERE {condition}"
+            " ORDER BY h.created_at LIMIT $1",
             limit,
         )
     )

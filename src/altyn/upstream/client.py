@@ -15,6 +15,7 @@ from altyn.chat import Answer, Chat, ChatEvent, Fault, Usage
 from altyn.upstream.connection import Patience
 from altyn.upstream.dial import DEFAULT_PORTS, Origin
 from altyn.upstream.dialects import Dialect, StreamReader, get_dialect
+from altyn.upstream.dialects.afterwards import Told, look_up_path, read_told
 from altyn.upstream.playback import Playback
 from altyn.upstream.pool import Pool
 from altyn.upstream.provider import Provider
@@ -131,6 +132,19 @@ class Client:
         stream, _, attempts = await self._first_good(self._begun, chat, targets, patience)
         stream.attempts = attempts
         return stream
+
+    async def look_up(
+        self, provider: Provider, upstream_id: str, patience: Patience
+    ) -> Told | None:
+        """What a provider that can tell says afterwards of one answer; None while it does not.
+
+        Raises `Fault` when it cannot be asked.
+        """
+        line = self._line(provider)
+        assert line.pool is not None
+        path = line.path + look_up_path(upstream_id)
+        body = await line.pool.send("GET", path, list(line.whole), b"", patience)
+        return read_told(body.status, await _said(body))
 
     async def close(self) -> None:
         for pool in self._pools.values():
