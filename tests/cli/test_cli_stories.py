@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from altyn.cli import app
+from altyn.database.migrate import head_revision
 from altyn.keys.key import KEY_PATTERN
 
 # The first minutes ----------------------------------------------------------------------------
@@ -59,7 +60,7 @@ def test_a_vendor_is_there_once_its_variable_is_set(at):
     migrated = at.ask("migrate")
     routes = at.ask("route", "list", "--model", "anthropic/claude-sonnet-4.5")
 
-    assert migrated["revision"] == "0001"
+    assert migrated["revision"] == head_revision()
     assert [route["provider"] for route in routes] == ["openrouter"]
 
 

@@ -80,6 +80,17 @@ async def test_a_route_that_is_added_again_is_changed(do):
     assert (route["upstream_model"], route["priority"], route["weight"]) == ("openai/gpt-5", 7, 3)
 
 
+@pytest.mark.parametrize(
+    ("provider", "dialect"),
+    [("mine", "telepathy"), ("mine", "sandbox"), ("sandbox", "openai-chat")],
+)
+async def test_a_dialect_that_a_provider_cannot_speak_is_refused(do, provider, dialect):
+    await do("provider.add", **LOCAL)
+
+    with pytest.raises(OperatorError):
+        await do("route.add", model="openai/gpt-5", provider=provider, dialect=dialect)
+
+
 async def test_a_removed_route_is_gone(do):
     await do("provider.add", **LOCAL)
     await do("route.add", model="openai/gpt-5", provider="mine")

@@ -52,6 +52,7 @@ def make_shelf(*, priced: bool = True, routed: bool = True, sandbox: bool = True
             provider_id=VENDOR.id,
             provider=VENDOR.name,
             upstream_model=f"their-{number}",
+            dialect=VENDOR.dialect,
             priority=100,
             weight=1,
         )

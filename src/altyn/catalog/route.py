@@ -9,13 +9,17 @@ from altyn.errors import UnknownNameError
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """A model at a provider. Lower `priority` is asked first; `weight` shares calls of equals."""
+    """A model at a provider. Lower `priority` is asked first; `weight` shares calls of equals.
+
+    `dialect` is the one it is asked in: its own, if it has one, else the provider's.
+    """
 
     id: int
     model_id: str
     provider_id: int
     provider: str
     upstream_model: str
+    dialect: str
     priority: int
     weight: int
 
@@ -28,23 +32,28 @@ async def add_route(
     upstream_model: str | None = None,
     priority: int = 100,
     weight: int = 1,
+    dialect: str | None = None,
 ) -> int:
     """Add a route, or set priority and weight of the one that is there. Returns its id.
 
+    `dialect` None: the provider's, or the one that the route has already.
     Raises `UnknownNameError` for a model or provider that does not exist.
     """
     if not await tx.fetch("SELECT 1 FROM models WHERE id = $1", model_id):
         raise UnknownNameError(f"There is no model {model_id}. 'altyn catalog list' shows all.")
     provider_id = await _get_provider_id(tx, provider)
     ((route_id,),) = await tx.fetch(
-        "INSERT INTO routes (model_id, provider_id, upstream_model, priority, weight, created_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (model_id, provider_id, upstream_model)"
-        " DO UPDATE SET priority = excluded.priority, weight = excluded.weight RETURNING id",
+        "INSERT INTO routes"
+        " (model_id, provider_id, upstream_model, priority, weight, dialect, created_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (model_id, provider_id, upstream_model)"
+        " DO UPDATE SET priority = excluded.priority, weight = excluded.weight,"
+        " dialect = COALESCE(excluded.dialect, routes.dialect) RETURNING id",
         model_id,
         provider_id,
         upstream_model or model_id,
         priority,
         weight,
+        dialect,
         now_ms(),
     )
     await bump_revision(tx)
@@ -53,7 +62,8 @@ async def add_route(
 
 async def list_routes(database: Database, *, model_id: str | None = None) -> list[Route]:
     rows = await database.read(
-        "SELECT r.id, r.model_id, r.provider_id, p.name, r.upstream_model, r.priority, r.weight"
+        "SELECT r.id, r.model_id, r.provider_id, p.name, r.upstream_model,"
+        " COALESCE(r.dialect, p.dialect), r.priority, r.weight"
         " FROM routes r JOIN providers p ON p.id = r.provider_id"
         " WHERE CAST($1 AS TEXT) IS NULL OR r.model_id = $1 ORDER BY r.model_id, r.priority, r.id",
         model_id,
@@ -65,10 +75,11 @@ async def list_routes(database: Database, *, model_id: str | None = None) -> lis
             provider_id=provider_id,
             provider=provider,
             upstream_model=upstream_model,
+            dialect=dialect,
             priority=priority,
             weight=weight,
         )
-        for number, model, provider_id, provider, upstream_model, priority, weight in rows
+        for number, model, provider_id, provider, upstream_model, dialect, priority, weight in rows
     ]
 
 

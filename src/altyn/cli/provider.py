@@ -136,6 +136,7 @@ def route() -> None:
     "--priority", type=click.IntRange(min=0), default=100, help="Lower is asked first; 100."
 )
 @click.option("--weight", type=click.IntRange(min=1), default=1, help="Share among equals; 1.")
+@click.option("--dialect", help="The format to ask for it in, if not the provider's.")
 @answers
 def add_route(
     *,
@@ -144,6 +145,7 @@ def add_route(
     upstream_model: str | None,
     priority: int,
     weight: int,
+    dialect: str | None,
     home: Path | None,
     as_json: bool,
 ) -> None:
@@ -156,6 +158,7 @@ def add_route(
         upstream_model=upstream_model,
         priority=priority,
         weight=weight,
+        dialect=dialect,
     )
     show(card, f"{provider} serves {model} as {card['upstream_model']}.", as_json=as_json)
 
@@ -167,7 +170,7 @@ def list_routes(*, model: str | None, home: Path | None, as_json: bool) -> None:
     """Show who serves what, first choice first."""
     show_table(
         ask(home, "route.list", model=model),
-        ("model", "provider", "upstream_model", "priority", "weight"),
+        ("model", "provider", "upstream_model", "dialect", "priority", "weight"),
         as_json=as_json,
         empty="There is no route yet: 'altyn route add MODEL PROVIDER'.",
     )

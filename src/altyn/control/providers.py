@@ -23,6 +23,7 @@ from altyn.upstream import provider as store
 from altyn.upstream.client import Client, Stream
 from altyn.upstream.connection import Connection, Patience
 from altyn.upstream.dial import DEFAULT_PORTS, Origin, default_tls, dial
+from altyn.upstream.dialects import get_dialect
 from altyn.upstream.provider import VENDORS, Provider
 from altyn.upstream.router import Router, Target
 
@@ -47,6 +48,7 @@ class RouteCard(Struct, kw_only=True):
     model: str
     provider: str
     upstream_model: str
+    dialect: str
     priority: int
     weight: int
 
@@ -141,10 +143,13 @@ async def add_one_route(
     upstream_model: str | None = None,
     priority: int = 100,
     weight: int = 1,
+    dialect: str | None = None,
 ) -> RouteCard:
     """Add a route, or set priority and weight of the one there is. Raises `UnknownNameError`."""
     if priority < 0 or weight < 1:
         raise OperatorError("A priority is 0 or more, a weight 1 or more.")
+    if dialect is not None:
+        await _check_dialect(office, provider, dialect)
     work = partial(
         add_route,
         model_id=model,
@@ -152,10 +157,19 @@ async def add_one_route(
         upstream_model=upstream_model,
         priority=priority,
         weight=weight,
+        dialect=dialect,
     )
     route_id = await office.database.write(work)
     routes = await list_routes(office.database, model_id=model)
     return next(_route(route) for route in routes if route.id == route_id)
+
+
+async def _check_dialect(office: Office, name: str, dialect: str) -> None:
+    get_dialect(dialect)
+    providers = await store.list_providers(office.database, office.seal)
+    own = next((provider.dialect for provider in providers if provider.name == name), dialect)
+    if "sandbox" in (own, dialect) and own != dialect:
+        raise OperatorError("The sandbox speaks its own dialect, and nobody else does.")
 
 
 async def show_routes(office: Office, *, model: str | None = None) -> list[RouteCard]:
@@ -178,6 +192,7 @@ def _route(route: Route) -> RouteCard:
         model=route.model_id,
         provider=route.provider,
         upstream_model=route.upstream_model,
+        dialect=route.dialect,
         priority=route.priority,
         weight=route.weight,
     )
@@ -196,7 +211,8 @@ async def try_out(office: Office, *, name: str, model: str | None = None) -> Tri
     provider = next((one for one in providers if one.name == name), None)
     if provider is None:
         raise UnknownNameError(f"There is no provider {name}. 'altyn provider list' shows all.")
-    upstream_model = await _choose_model(office.database, name, model)
+    upstream_model, dialect = await _choose_model(office.database, name, model)
+    target = Target(route_id=0, provider=provider, upstream_model=upstream_model, dialect=dialect)
     trial = Trial(provider=name, upstream_model=upstream_model)
     settings = office.settings
     patience = Patience(
@@ -205,19 +221,23 @@ async def try_out(office: Office, *, name: str, model: str | None = None) -> Tri
     try:
         if provider.dialect != "sandbox":
             trial.connect_ms = await _connect_ms(provider)
-        await _call(trial, provider, patience)
+        await _call(trial, target, patience)
     except Fault as fault:
         trial.fault, trial.status, trial.message = fault.kind, fault.status, fault.message
     return trial
 
 
-async def _choose_model(database: Database, provider: str, model: str | None) -> str:
+async def _choose_model(
+    database: Database, provider: str, model: str | None
+) -> tuple[str, str | None]:
+    """The provider's name for a model, and the dialect of its route, if it has one."""
     routes = [route for route in await list_routes(database) if route.provider == provider]
     if model is None and not routes:
         raise OperatorError(f"{provider} has no route yet: name one of its models with --model.")
-    if model is None:
-        return routes[0].upstream_model
-    return next((route.upstream_model for route in routes if route.model_id == model), model)
+    for route in routes:
+        if model in (None, route.model_id, route.upstream_model):
+            return route.upstream_model, route.dialect
+    return str(model), None
 
 
 async def _connect_ms(provider: Provider) -> int:
@@ -236,8 +256,7 @@ async def _connect_ms(provider: Provider) -> int:
     return _ms_since(began_s)
 
 
-async def _call(trial: Trial, provider: Provider, patience: Patience) -> None:
-    target = Target(route_id=0, provider=provider, upstream_model=trial.upstream_model)
+async def _call(trial: Trial, target: Target, patience: Patience) -> None:
     fields = {
         "messages": [{"role": "user", "content": TEST_PROMPT}],
         "max_tokens": TEST_MAX_TOKENS,

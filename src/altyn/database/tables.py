@@ -246,6 +246,7 @@ routes = Table(
     Column("priority", BigInteger, nullable=False, server_default=text("100")),
     Column("weight", BigInteger, nullable=False, server_default=text("1")),
     Column("created_at", BigInteger, nullable=False),
+    Column("dialect", Text),  # NULL: the provider's
     UniqueConstraint("model_id", "provider_id", "upstream_model", name="a_route_once"),
 )
 

@@ -58,6 +58,7 @@ class Shelf:
                         upstream_model=route.upstream_model,
                         priority=route.priority,
                         weight=route.weight,
+                        dialect=route.dialect,
                     )
                     for route in catalog.routes.get(model.id, ())
                 ),

@@ -120,7 +120,7 @@ class Client:
         self.router = router
         self.ssl_context = ssl_context
         self._pools: dict[Origin, Pool] = {}
-        self._lines: dict[int, Line] = {}
+        self._lines: dict[tuple[int, str | None], Line] = {}
 
     async def ask(self, chat: Chat, targets: Sequence[Target], patience: Patience) -> Served:
         """A whole answer. Raises `Fault`: of the last route asked."""
@@ -181,7 +181,7 @@ class Client:
     # One route -------------------------------------------------------------------------------
 
     async def _whole(self, chat: Chat, target: Target, patience: Patience) -> Answer:
-        line = self._line(target.provider)
+        line = self._line(target.provider, target.dialect)
         body = await self._send(chat, line, target.upstream_model, patience)
         try:
             data = await body.read(ANSWER_BYTES_MAX)
@@ -193,7 +193,7 @@ class Client:
         return line.dialect.read_answer(data)
 
     async def _begun(self, chat: Chat, target: Target, patience: Patience) -> Stream:
-        line = self._line(target.provider)
+        line = self._line(target.provider, target.dialect)
         body = await self._send(chat, line, target.upstream_model, patience)
         try:
             if body.headers.get("content-type", "").startswith(JSON):
@@ -220,14 +220,15 @@ class Client:
             raise line.dialect.read_error(body.status, body.headers, await _said(body))
         return body
 
-    def _line(self, provider: Provider) -> "Line":
-        line = self._lines.get(provider.id)
+    def _line(self, provider: Provider, own_dialect: str | None = None) -> "Line":
+        line = self._lines.get((provider.id, own_dialect))
         if line is None or line.provider is not provider:
-            line = self._lines[provider.id] = self._make_line(provider)
+            line = self._make_line(provider, own_dialect or provider.dialect)
+            self._lines[provider.id, own_dialect] = line
         return line
 
-    def _make_line(self, provider: Provider) -> "Line":
-        dialect = get_dialect(provider.dialect)
+    def _make_line(self, provider: Provider, dialect_name: str) -> "Line":
+        dialect = get_dialect(dialect_name)
         if provider.dialect == "sandbox":
             return Line(provider, dialect, provider.host, None, "", (), ())
         address = urlsplit(provider.base_url)
@@ -259,7 +260,9 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Line(Struct, frozen=True):
-    """What is the same for every call of a provider, worked out once. Holds the secret."""
+    """What is the same for every call of a provider in a dialect, worked out once. Holds the
+    secret.
+    """
 
     provider: Provider
     dialect: Dialect

@@ -25,13 +25,16 @@ CALLER_FAULTS = frozenset({"bad_request", "context_length", "too_large"})
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """A route with its provider: where a model can be asked for."""
+    """A route with its provider: where a model can be asked for, and in which dialect, if it is not
+    the provider's.
+    """
 
     route_id: int
     provider: Provider
     upstream_model: str
     priority: int = 100
     weight: int = 1
+    dialect: str | None = None
 
 
 class Health(Struct):
