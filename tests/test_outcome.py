@@ -257,6 +257,7 @@ def test_a_loss_nobody_can_count_is_not_booked():
     [
         (Usage(input_uncached=1, output_text=1, flagged=True), "totals_differ"),
         (Usage(input_uncached=10_000, output_text=1), "absurd_usage"),
+        (Usage(refused=True), "absurd_usage"),
         (Usage(input_uncached=501), "above_hold"),
         (USAGE, None),
     ],

@@ -203,9 +203,11 @@ class Chat(Struct, frozen=True, kw_only=True):
 class Usage(Struct, kw_only=True):
     """Tokens by disjoint kind, each 0 or more, as one provider counted one answer.
 
-    `input_uncached + cache_read + cache_write_5m + cache_write_1h + audio_input` is the prompt;
+    `input_uncached + cache_read + cache_write_5m + cache_write_1h + audio_input` is the prompt, less
+    `written_on_top`: tokens billed as written beside what they are billed as anyway.
     `output_text + reasoning + image` is the completion. `cost_nanos` is what the provider says the
-    call cost us, where it says so. `flagged` when the provider's own total disagrees.
+    call cost us, where it says so. `flagged` when the provider's own total disagrees. `refused`
+    when a number cannot be right, below 0 or no integer: then nothing of the report is believed.
     """
 
     input_uncached: int = 0
@@ -217,8 +219,10 @@ class Usage(Struct, kw_only=True):
     reasoning: int = 0
     image: int = 0
     web_searches: int = 0
+    written_on_top: int = 0
     cost_nanos: Nanos | None = None
     flagged: bool = False
+    refused: bool = False
 
     @property
     def input_tokens(self) -> int:
@@ -228,6 +232,7 @@ class Usage(Struct, kw_only=True):
             + self.cache_write_5m
             + self.cache_write_1h
             + self.audio_input
+            - self.written_on_top
         )
 
     @property
@@ -247,6 +252,7 @@ class Usage(Struct, kw_only=True):
             + self.cache_write_5m
             + self.cache_write_1h
             + self.audio_input
+            - self.written_on_top
             + self.output_text
             + self.reasoning
             + self.image

@@ -153,7 +153,7 @@ def _is_empty(ending: Ending, usage: Usage | None) -> bool:
 def _believable(usage: Usage | None, terms: Terms) -> tuple[Usage | None, str | None]:
     if usage is None:
         return None, None
-    if usage.total_tokens > ABSURD_FACTOR * terms.context_length:
+    if usage.refused or usage.total_tokens > ABSURD_FACTOR * terms.context_length:
         return None, "absurd_usage"
     return usage, "totals_differ" if usage.flagged else None
 

@@ -199,13 +199,11 @@ def test_the_highest_tier_reached_counts():
 
 def test_tokens_written_on_top_of_read_ones_do_not_lengthen_the_prompt():
     tier = Tier(input=100, output=100, above_input_tokens=200)
-    price = Price(input=1, output=1, cache_write_5m=1, cache_write_on_top=True, tiers=(tier,))
+    price = Price(input=1_000_000, output=1, cache_write_5m=1_000_000, tiers=(tier,))
+    usage = Usage(input_uncached=10, cache_read=190, cache_write_5m=150, written_on_top=150)
 
-    prompt_tokens = price.prompt_tokens(
-        Usage(input_uncached=7, audio_input=2, cache_read=190, cache_write_5m=150)
-    )
-
-    assert prompt_tokens == 199
+    assert usage.input_tokens == 200
+    assert price.charge(usage) == 350
 
 
 @pytest.mark.parametrize("boundaries", [(200, 100), (100, 100)])
@@ -271,18 +269,15 @@ def test_a_cheaper_tier_does_not_cheapen_a_quote():
     assert price.quote(input_tokens_bound=101, output_tokens_max=10) == 100 * 3 + 10 * 15
 
 
-def test_a_quote_covers_a_token_that_is_read_and_written():
-    price = Price(
-        input=3_000_000,
-        cached_read=2_000_000,
-        cache_write_5m=2_500_000,
-        output=0,
-        cache_write_on_top=True,
-    )
+@pytest.mark.parametrize("kind", ["input_uncached", "cache_read", "audio_input"])
+def test_a_quote_covers_a_token_that_is_written_on_top_of_what_it_is(kind):
+    dear = {"input_uncached": "input", "cache_read": "cached_read", "audio_input": "audio_input"}
+    prices = {"input": 1, "output": 0, "cached_read": 1, "audio_input": 1, dear[kind]: 3_000_000}
+    price = Price(**prices, cache_write_5m=2_000_000, cache_write_on_top=True)
 
     quote = price.quote(input_tokens_bound=2, output_tokens_max=0)
 
-    assert quote == price.charge(Usage(cache_read=2, cache_write_5m=2)) == 9
+    assert quote == price.charge(Usage(**{kind: 2}, cache_write_5m=2, written_on_top=2)) == 10
 
 
 nanos = st.integers(0, 10**12)
@@ -334,10 +329,16 @@ usages = st.builds(
 )
 
 
+def as_billed(price: Price, usage: Usage) -> Usage:
+    """The usage as the providers of this price count what is written to a cache."""
+    on_top = usage.cache_write if price.cache_write_on_top else 0
+    return msgspec.structs.replace(usage, written_on_top=on_top)
+
+
 def limits_of(price: Price, usage: Usage, *, n: int = 1) -> dict[str, int]:
-    """The tightest limits this usage is within."""
+    """The tightest limits this usage is within. What is written is a part of the prompt."""
     return {
-        "input_tokens_bound": price.prompt_tokens(usage),
+        "input_tokens_bound": max(usage.input_tokens, usage.cache_write),
         "output_tokens_max": -(-usage.output_tokens // n),
         "n": n,
         "searches_max": usage.web_searches,
@@ -346,6 +347,7 @@ def limits_of(price: Price, usage: Usage, *, n: int = 1) -> dict[str, int]:
 
 @given(prices(), usages, st.integers(1, 4), few, few)
 def test_no_usage_within_its_limits_is_charged_more_than_the_quote(price, usage, n, more, longer):
+    usage = as_billed(price, usage)
     limits = limits_of(price, usage, n=n)
     limits["input_tokens_bound"] += more
     limits["output_tokens_max"] += longer

@@ -31,6 +31,8 @@ def invent(chance, account, keys, number):
     usage = Usage(
         input_uncached=chance.randrange(100),
         cache_read=chance.randrange(100),
+        cache_write_5m=(written := chance.randrange(50)),
+        written_on_top=chance.choice([0, written]),
         audio_input=chance.randrange(9),
         output_text=chance.randrange(100),
         reasoning=chance.randrange(100),

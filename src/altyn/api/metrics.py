@@ -75,7 +75,12 @@ class _Counts(Collector):
         )
         for reason, nanos in meter.loss_nanos.items():
             losses.add_metric((reason,), nanos)
-        yield losses
+        doubts = CounterMetricFamily(
+            "altyn_doubtful_usage", "Calls whose usage should be looked at", labels=("flag",)
+        )
+        for flag, count in meter.flags.items():
+            doubts.add_metric((flag,), count)
+        yield from (losses, doubts)
 
     def _now(self) -> Iterator[Metric]:
         attempts = self.desk.attempts

@@ -73,8 +73,8 @@ class Bracket(Struct, frozen=True, gc=False):
     output: Nanos
     reasoning: Nanos
     image: Nanos
-    dearest_unwritten: Nanos
-    dearest_written: Nanos
+    dearest_input: Nanos
+    dearest_write: Nanos
     dearest_output: Nanos
 
 
@@ -96,8 +96,8 @@ class Price(Kinds, frozen=True, kw_only=True, dict=True):
     """What a model's tokens cost; the same form for what we pay and what the customer pays.
 
     `request` is nanos per call, `web_search` nanos per search. `cache_write_on_top` when tokens
-    written to a cache are billed beside the same tokens as read (Google's models at OpenRouter,
-    recorded: 2168 in the prompt, 2161 read and the same 2161 written).
+    written to a cache are billed beside the same tokens as read or put in (Google's models at
+    OpenRouter, recorded: 2168 in the prompt, 2161 read and the same 2161 written, 7 put in).
     """
 
     request: PerMillion = 0
@@ -142,18 +142,10 @@ class Price(Kinds, frozen=True, kw_only=True, dict=True):
         kinds: tuple[Kinds, ...] = (self, *self.tiers)
         starts = [0, *(tier.from_input_tokens for tier in self.tiers)]
         ends = [*(start - 1 for start in starts[1:]), NANOS_MAX]
-        on_top = self.cache_write_on_top
         return tuple(
-            _bracket(kind, from_tokens=start, up_to_tokens=end, written_is_also_read=on_top)
+            _bracket(kind, from_tokens=start, up_to_tokens=end)
             for kind, start, end in zip(kinds, starts, ends, strict=True)
         )
-
-    def prompt_tokens(self, usage: Usage) -> int:
-        """The length of the prompt, which decides the tier: no token counted twice."""
-        read = usage.cache_read
-        written = usage.cache_write_5m + usage.cache_write_1h
-        cached = max(read, written) if self.cache_write_on_top else read + written
-        return usage.input_uncached + usage.audio_input + cached
 
     def bracket_at(self, prompt_tokens: int) -> Bracket:
         """The prices that apply to the whole call when its prompt has this many tokens."""
@@ -165,7 +157,7 @@ class Price(Kinds, frozen=True, kw_only=True, dict=True):
 
     def charge(self, usage: Usage) -> Nanos:
         """What this usage costs, exactly, rounded up once to a nano."""
-        at = self.bracket_at(self.prompt_tokens(usage))
+        at = self.bracket_at(usage.input_tokens)
         millionths = (
             usage.input_uncached * at.input
             + usage.cache_read * at.cached_read
@@ -180,7 +172,7 @@ class Price(Kinds, frozen=True, kw_only=True, dict=True):
 
     def explain(self, usage: Usage) -> list[Line]:
         """The charge line by line, without the kinds that were not used."""
-        at = self.bracket_at(self.prompt_tokens(usage))
+        at = self.bracket_at(usage.input_tokens)
         tokens = (
             ("input", usage.input_uncached, at.input),
             ("cached_read", usage.cache_read, at.cached_read),
@@ -258,9 +250,13 @@ class Price(Kinds, frozen=True, kw_only=True, dict=True):
         for at in self.brackets:
             if at.from_tokens > input_tokens_bound:
                 return
-            dearest = at.dearest_written if cache_writes else at.dearest_unwritten
+            dearest = at.dearest_input
             if audio and at.audio_input > dearest:
                 dearest = at.audio_input
+            if cache_writes and self.cache_write_on_top:
+                dearest += at.dearest_write
+            elif cache_writes and at.dearest_write > dearest:
+                dearest = at.dearest_write
             yield min(input_tokens_bound, at.up_to_tokens) * dearest, at.dearest_output
 
     def marked_up(self, parts_per_million: int) -> "Price":
@@ -367,16 +363,12 @@ def _or(price: Nanos | None, fallback: Nanos) -> Nanos:
     return fallback if price is None else price
 
 
-def _bracket(
-    kinds: Kinds, *, from_tokens: int, up_to_tokens: int, written_is_also_read: bool
-) -> Bracket:
+def _bracket(kinds: Kinds, *, from_tokens: int, up_to_tokens: int) -> Bracket:
     cached_read = _or(kinds.cached_read, kinds.input)
     write_5m = _or(kinds.cache_write_5m, kinds.input)
     write_1h = _or(kinds.cache_write_1h, write_5m)
     reasoning = _or(kinds.reasoning, kinds.output)
     image = _or(kinds.image, kinds.output)
-    unwritten = max(kinds.input, cached_read)
-    written = max(write_5m, write_1h) + (cached_read if written_is_also_read else 0)
     return Bracket(
         from_tokens=from_tokens,
         up_to_tokens=up_to_tokens,
@@ -388,7 +380,7 @@ def _bracket(
         output=kinds.output,
         reasoning=reasoning,
         image=image,
-        dearest_unwritten=unwritten,
-        dearest_written=max(unwritten, written),
+        dearest_input=max(kinds.input, cached_read),
+        dearest_write=max(write_5m, write_1h),
         dearest_output=max(kinds.output, reasoning, image),
     )

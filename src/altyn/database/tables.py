@@ -282,6 +282,8 @@ usage_records = Table(
     Column("reasoning", BigInteger),
     Column("image", BigInteger),
     Column("web_searches", BigInteger),
+    # Of the written: counted in the prompt once, billed twice.
+    Column("written_on_top", BigInteger, server_default=text("0")),
     Column("charge_nanos", BigInteger, nullable=False),
     Column("cost_nanos", BigInteger),
     Column("hold_nanos", BigInteger, nullable=False),

@@ -19,6 +19,7 @@ class Meter:
         self.charged_nanos = 0
         self.cost_nanos = 0
         self.loss_nanos: Counter[str] = Counter()  # reason
+        self.flags: Counter[str] = Counter()  # what is doubtful about a usage
         self.refusals: Counter[str] = Counter()  # error code
         self.latency: Counter[float] = Counter()  # upper bound of the bucket
         self.latency_sum_s = 0.0
@@ -37,6 +38,8 @@ class Meter:
         self.cost_nanos += verdict.cost_nanos or 0
         if verdict.loss is not None:
             self.loss_nanos[verdict.loss.reason] += verdict.loss.amount_nanos
+        if verdict.flags is not None:
+            self.flags[verdict.flags] += 1
         self._time(attempt)
 
     def _time(self, attempt: Attempt) -> None:

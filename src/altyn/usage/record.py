@@ -55,6 +55,7 @@ TOKEN_COLUMNS = (
     "reasoning",
     "image",
     "web_searches",
+    "written_on_top",
 )
 RECORDS = rows(
     "usage_records",
@@ -90,7 +91,7 @@ def _row(record: UsageRecord) -> tuple[Any, ...]:
         record.status,
         record.outcome,
         int(record.streamed),
-        *(UNKNOWN if record.usage is None else msgspec.structs.astuple(record.usage)[:9]),
+        *(UNKNOWN if record.usage is None else msgspec.structs.astuple(record.usage)[: len(UNKNOWN)]),
         record.charge_nanos,
         record.cost_nanos,
         record.hold_nanos,

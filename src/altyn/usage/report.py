@@ -171,6 +171,7 @@ PROMPT = " + ".join(
     f"COALESCE({name}, 0)"
     for name in ("input_uncached", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input")
 )
+PROMPT += " - COALESCE(written_on_top, 0)"  # no token of a prompt is counted twice
 COMPLETION = " + ".join(f"COALESCE({name}, 0)" for name in ("output_text", "reasoning", "image"))
 RECORD_SUMS = ("COUNT(*)", f"SUM({PROMPT})", f"SUM({COMPLETION})", "SUM(charge_nanos)")
 

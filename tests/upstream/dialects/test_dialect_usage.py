@@ -3,13 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altyn.chat import Fault, Usage
+from altyn.chat import Usage
 from altyn.upstream.dialects import get_dialect
-from altyn.upstream.dialects.usage import ReportedUsage, read_usage
+from altyn.upstream.dialects.usage import read_usage
+
+GEMINI = "google/gemini-2.5-flash"
 
 
-def read(text: bytes) -> Usage | None:
-    return read_usage(msgspec.json.decode(text, type=ReportedUsage | None))
+def read(text: bytes, model: str | None = None) -> Usage | None:
+    return read_usage(msgspec.Raw(text), model=model)
 
 
 def details(cached=0, written=0, **more):
@@ -71,7 +73,7 @@ CASES = {
             cost_nanos=1_249_950,
         ),
     ),
-    "openrouter, google: cached and written overlap": (
+    "written tokens that cannot all be in the prompt": (
         report(2168, 10, cached=2161, written=2161),
         Usage(cache_read=2161, cache_write_5m=2161, output_text=10, flagged=True),
     ),
@@ -163,11 +165,32 @@ def test_usage_is_read_into_disjoint_kinds(text, expected):
         b'{"prompt_tokens":1,"completion_tokens":1,"cost_in_usd_ticks":-1}',
     ],
 )
-def test_usage_that_cannot_be_right_is_refused(usage):
-    with pytest.raises(Fault) as caught:
-        get_dialect("openai-chat").stream_reader().read("", b'{"choices":[],"usage":%b}' % usage)
+def test_usage_that_cannot_be_right_is_refused_and_the_answer_is_not(usage):
+    dialect = get_dialect("openai-chat")
+    choice = b'{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}'
 
-    assert caught.value.kind == "invalid"
+    event = dialect.stream_reader().read("", b'{"choices":[],"usage":%b}' % usage)
+    answer = dialect.read_answer(b'{"choices":[%b],"usage":%b}' % (choice, usage))
+
+    assert event.usage == answer.usage == Usage(refused=True)
+    assert answer.choices == b"[%b]" % choice
+
+
+@pytest.mark.parametrize(
+    ("prompt", "cached", "written", "put_in"),
+    [(2168, 2161, 2161, 7), (2168, 0, 2161, 2168), (10_000, 2000, 2000, 8000), (50, 0, 0, 50)],
+)
+def test_what_google_writes_behind_openrouter_is_billed_on_top(prompt, cached, written, put_in):
+    usage = read(report(prompt, 10, cached=cached, written=written), GEMINI)
+
+    assert usage == Usage(
+        input_uncached=put_in,
+        cache_read=cached,
+        cache_write_5m=written,
+        written_on_top=written,
+        output_text=10,
+    )
+    assert (usage.input_tokens, usage.total_tokens) == (prompt, prompt + 10)
 
 
 tokens = st.integers(0, 10**6)

@@ -20,7 +20,7 @@ from msgspec import Raw, Struct, field
 from altyn.chat import Answer, Chat, ChatEvent, Fault, UpstreamRequest, Usage
 from altyn.upstream.dialects import faults
 from altyn.upstream.dialects.hosts import find_host, write_fields
-from altyn.upstream.dialects.usage import ReportedUsage, read_usage
+from altyn.upstream.dialects.usage import NOTHING, NULL, read_usage
 
 # On the wire ----------------------------------------------------------------------------------
 
@@ -60,7 +60,7 @@ class WholeChoice(Struct, gc=False):
 
 
 class GroqExtra(Struct, gc=False):
-    usage: ReportedUsage | None = None
+    usage: Raw = NOTHING
 
 
 class Chunk(Struct, gc=False):
@@ -70,7 +70,7 @@ class Chunk(Struct, gc=False):
     id: str | None = None
     model: str | None = None
     system_fingerprint: str | None = None
-    usage: ReportedUsage | None = None
+    usage: Raw = NULL
     error: Any = None
     x_groq: GroqExtra | None = None
 
@@ -200,7 +200,7 @@ class ChatStream:
             return self._close()
         chunk = _read_chunk(data)
         usage = None
-        if chunk.usage is not None or chunk.x_groq is not None:
+        if chunk.usage != NULL or chunk.x_groq is not None:
             usage = _usage_of(chunk)
             self.usage = usage or self.usage
         if chunk.error or event == "error":
@@ -319,10 +319,10 @@ def _decode(decoder: msgspec.json.Decoder[list[Read]], choices: bytes) -> list[R
 
 def _usage_of(chunk: Chunk) -> Usage | None:
     """Groq reports the same usage in two places, other hosts in one: it counts once."""
-    reported = chunk.usage
-    if reported is None and chunk.x_groq is not None:
-        reported = chunk.x_groq.usage
-    return read_usage(reported)
+    report = chunk.usage
+    if report == NULL and chunk.x_groq is not None:
+        report = chunk.x_groq.usage
+    return read_usage(report, model=chunk.model)
 
 
 def delivered_bytes(said: Said) -> int:
@@ -350,7 +350,7 @@ def _is_plain(said: Said) -> bool:
 
 def _refuse_flat_error(chunk: Chunk, data: bytes) -> None:
     """Without choices and without usage it may be an older vLLM's error, which stands bare."""
-    if chunk.usage is None and _FLAT.decode(data).object == "error":
+    if chunk.usage == NULL and _FLAT.decode(data).object == "error":
         raise faults.read_error_inside(data)
 
 

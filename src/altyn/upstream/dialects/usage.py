@@ -2,20 +2,25 @@
 
 What the hosts disagree about, each seen in recorded traffic or in the vendor's schema:
 
-* cached and written tokens are inside `prompt_tokens`; on Google hosts behind OpenRouter the two
-  overlap, so the rest is held at 0 and both are kept, because both are charged;
+* cached and written tokens are inside `prompt_tokens`; for Google's models behind OpenRouter what is
+  written is billed on top of the same tokens as read or put in (recorded: 2168 in the prompt, 2161
+  read and written; the bill is 7 at the price of input, 2161 read and 2161 written);
 * reasoning is inside `completion_tokens`, except at xAI, where only the total tells;
 * OpenRouter recorded 11 tokens of reasoning in a completion of 10: the completion is the bill;
 * rejected predictions and spoken output are inside `completion_tokens` and are charged as output;
 * OpenRouter says its cost in USD, xAI in ticks of 1e-10 USD; nobody else says it.
+
+A number that cannot be right (below 0, no integer, beyond any context) makes the whole report
+`refused`: the answer is good all the same, so it is delivered and charged by our own count.
 """
 
 from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Raw, Struct
 
-from altyn.chat import Fault, Usage
+from altyn.chat import Usage
 from altyn.money import Nanos, nanos_rounded_up
 
 TOKENS_MAX = 10**9
@@ -28,6 +33,9 @@ TICKS_PER_NANO = 10
 Tokens = Annotated[int, Meta(ge=0, le=TOKENS_MAX)] | None
 Ticks = Annotated[int, Meta(ge=0, le=COST_MAX_USD * 10**10)] | None
 NOTHING = Raw(b"")
+NULL = Raw(b"null")
+WRITES_ON_TOP = "google/"
+"""How OpenRouter names the models for which written tokens are billed beside read ones."""
 
 
 class PromptDetails(Struct, gc=False):
@@ -70,19 +78,27 @@ class ReportedUsage(Struct, gc=False):
 
 _NO_PROMPT_DETAILS = PromptDetails()
 _NO_COMPLETION_DETAILS = CompletionDetails()
+_REPORT = msgspec.json.Decoder(ReportedUsage)
 
 
-def read_usage(reported: ReportedUsage | None) -> Usage | None:
-    """Turn a report into disjoint kinds. None if it counts nothing.
+def read_usage(report: Raw, *, model: str | None = None) -> Usage | None:
+    """Turn a report, as it stands on the wire, into disjoint kinds. None if it counts nothing.
 
-    Raises `Fault("invalid")` for a cost that is not an amount.
+    `model` as the answer names it. Never fails: what cannot be right comes back as `refused`.
     """
-    if reported is None:
+    if report in (NOTHING, NULL):
         return None
+    try:
+        return _read_usage(_REPORT.decode(report), model or "")
+    except (msgspec.ValidationError, InvalidOperation):
+        return Usage(refused=True)
+
+
+def _read_usage(reported: ReportedUsage, model: str) -> Usage | None:
     if reported.prompt_tokens is None and reported.completion_tokens is None:
         return None
     usage = Usage(cost_nanos=_cost(reported))
-    _count_prompt(reported, usage)
+    _count_prompt(reported, usage, on_top=model.startswith(WRITES_ON_TOP))
     _count_completion(reported, usage)
     if reported.server_tool_use_details is not None:
         usage.web_searches = reported.server_tool_use_details.web_search_requests or 0
@@ -91,12 +107,13 @@ def read_usage(reported: ReportedUsage | None) -> Usage | None:
     return usage
 
 
-def _count_prompt(reported: ReportedUsage, usage: Usage) -> None:
+def _count_prompt(reported: ReportedUsage, usage: Usage, *, on_top: bool) -> None:
     details = reported.prompt_tokens_details or _NO_PROMPT_DETAILS
     usage.cache_read = reported.prompt_cache_hit_tokens or details.cached_tokens or 0
     usage.cache_write_5m = details.cache_write_tokens or 0
+    usage.written_on_top = usage.cache_write_5m if on_top else 0
     rest = (reported.prompt_tokens or 0) - usage.cache_read - usage.cache_write_5m
-    rest = max(rest, 0)
+    rest = max(rest + usage.written_on_top, 0)
     # Audio that was read from the cache is already counted there.
     usage.audio_input = min(details.audio_tokens or 0, rest)
     usage.input_uncached = rest - usage.audio_input
@@ -132,13 +149,11 @@ def _cost(reported: ReportedUsage) -> Nanos | None:
 
 
 def _read_amount(raw: Raw) -> Decimal | None:
+    """Raises `InvalidOperation` for what is no amount, or none that a call can cost."""
     text = bytes(raw).decode().strip('"')
     if text in ("", "null"):
         return None
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        raise Fault("invalid", f"the cost is not a number: {text[:50]}") from None
+    amount = Decimal(text)
     if not amount.is_finite() or not 0 <= amount <= COST_MAX_USD:
-        raise Fault("invalid", f"the cost cannot be right: {text[:50]}")
+        raise InvalidOperation
     return amount
