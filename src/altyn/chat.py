@@ -203,8 +203,8 @@ class Chat(Struct, frozen=True, kw_only=True):
 class Usage(Struct, kw_only=True):
     """Tokens by disjoint kind, each 0 or more, as one provider counted one answer.
 
-    `input_uncached + cache_read + cache_write_5m + cache_write_1h + audio_input` is the prompt, less
-    `written_on_top`: tokens billed as written beside what they are billed as anyway.
+    `input_uncached + cache_read + cache_write_5m + cache_write_1h + audio_input` is the prompt,
+    less `written_on_top`: tokens billed as written beside what they are billed as anyway.
     `output_text + reasoning + image` is the completion. `cost_nanos` is what the provider says the
     call cost us, where it says so. `flagged` when the provider's own total disagrees. `refused`
     when a number cannot be right, below 0 or no integer: then nothing of the report is believed.

@@ -71,7 +71,8 @@ HOURS = rows(
     "account_id, hour_at, key_id, model text, mode text, status text, requests, prompt_tokens,"
     " completion_tokens, charge_nanos",
 )
-UNKNOWN = (None,) * len(TOKEN_COLUMNS)
+COUNTED = len(TOKEN_COLUMNS)
+UNKNOWN = (None,) * COUNTED
 
 
 async def save_records(tx: Transaction, records: Sequence[UsageRecord]) -> None:
@@ -91,7 +92,7 @@ def _row(record: UsageRecord) -> tuple[Any, ...]:
         record.status,
         record.outcome,
         int(record.streamed),
-        *(UNKNOWN if record.usage is None else msgspec.structs.astuple(record.usage)[: len(UNKNOWN)]),
+        *(UNKNOWN if record.usage is None else msgspec.structs.astuple(record.usage)[:COUNTED]),
         record.charge_nanos,
         record.cost_nanos,
         record.hold_nanos,

@@ -2,9 +2,9 @@
 
 What the hosts disagree about, each seen in recorded traffic or in the vendor's schema:
 
-* cached and written tokens are inside `prompt_tokens`; for Google's models behind OpenRouter what is
-  written is billed on top of the same tokens as read or put in (recorded: 2168 in the prompt, 2161
-  read and written; the bill is 7 at the price of input, 2161 read and 2161 written);
+* cached and written tokens are inside `prompt_tokens`; for Google's models behind OpenRouter what
+  is written is billed on top of the same tokens as read or put in (recorded: 2168 in the prompt,
+  2161 read and written; the bill is 7 at the price of input, 2161 read and 2161 written);
 * reasoning is inside `completion_tokens`, except at xAI, where only the total tells;
 * OpenRouter recorded 11 tokens of reasoning in a completion of 10: the completion is the bill;
 * rejected predictions and spoken output are inside `completion_tokens` and are charged as output;
