@@ -17,7 +17,7 @@ from altyn.upstream.dialects.usage import (
     PromptDetails,
     ReportedUsage,
     Tokens,
-    read_usage,
+    count_usage,
 )
 
 OK = 200
@@ -67,7 +67,7 @@ def read_told(status: int, body: bytes) -> Told | None:
         told = msgspec.json.decode(body, type=_Answer).data
     except msgspec.MsgspecError as error:
         raise Fault("invalid", f"the provider's record cannot be read: {error}") from None
-    usage = read_usage(_as_reported(told))
+    usage = count_usage(_as_reported(told))
     return None if usage is None else Told(usage, told.finish_reason)
 
 

@@ -89,16 +89,21 @@ def read_usage(report: Raw, *, model: str | None = None) -> Usage | None:
     if report in (NOTHING, NULL):
         return None
     try:
-        return _read_usage(_REPORT.decode(report), model or "")
-    except (msgspec.ValidationError, InvalidOperation):
+        reported = _REPORT.decode(report)
+    except msgspec.ValidationError:
         return Usage(refused=True)
+    return count_usage(reported, model=model)
 
 
-def _read_usage(reported: ReportedUsage, model: str) -> Usage | None:
+def count_usage(reported: ReportedUsage, *, model: str | None = None) -> Usage | None:
+    """The same for a report that is decoded already."""
     if reported.prompt_tokens is None and reported.completion_tokens is None:
         return None
-    usage = Usage(cost_nanos=_cost(reported))
-    _count_prompt(reported, usage, on_top=model.startswith(WRITES_ON_TOP))
+    try:
+        usage = Usage(cost_nanos=_cost(reported))
+    except InvalidOperation:
+        return Usage(refused=True)
+    _count_prompt(reported, usage, on_top=model is not None and model.startswith(WRITES_ON_TOP))
     _count_completion(reported, usage)
     if reported.server_tool_use_details is not None:
         usage.web_searches = reported.server_tool_use_details.web_search_requests or 0
