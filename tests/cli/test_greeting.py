@@ -12,7 +12,7 @@ def greet(home, *, test_key=None, providers=(), moved_from=0, **options):
     settings = read_settings({}, home=home, overrides=options)
     start = Start(
         revision_before=None,
-        revision="0001",
+        revision="0002",
         models_added=29,
         vendors=(),
         providers=providers,

@@ -122,7 +122,7 @@ async def test_a_markup_is_put_on_every_cost(do):
 
 
 async def test_a_discount_has_to_be_meant(do):
-    with pytest.raises(OperatorError, match="--below-cost"):
+    with pytest.raises(OperatorError, match="--allow-loss"):
         await do("markup.set", percent="-10")
     await do("markup.set", percent="-10", below_cost=True)
 

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from altyn.catalog.load import Catalog, PriceRow
+from altyn.catalog.load import Catalog
 from altyn.catalog.model import Model, builtin_models
 from altyn.catalog.price import Price
+from altyn.catalog.pricebook import PriceRow
 from altyn.catalog.route import Route
 from altyn.chat import ChatBody, UserMessage
 from altyn.gateway.order import Order, Shelf, Waits, take_order

@@ -3,7 +3,7 @@
 from altyn.api.authenticate import Doorkeeper
 from altyn.api.request import Reply, Request, json_reply
 from altyn.api.wire import Architecture, ModelCard, ModelList, Pricing
-from altyn.catalog.load import Rate
+from altyn.catalog.pricebook import Rate
 from altyn.database.engine import now_ms
 from altyn.errors import ModelNotFoundError
 from altyn.gateway.desk import Desk

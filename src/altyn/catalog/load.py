@@ -1,28 +1,31 @@
 """The catalog in the database: models, dated prices and markups; and all of it, loaded, at hand."""
 
-from bisect import bisect_right
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
 from altyn.catalog.model import Model, builtin_models, read_model
 from altyn.catalog.price import PARTS_PER_MARKUP, Price, read_price
+from altyn.catalog.pricebook import MarkupRow, PriceBook, PriceKind, PriceRow
 from altyn.catalog.route import Route, list_routes
-from altyn.database.engine import Database, Transaction, bump_revision, now_ms
+from altyn.database.engine import Database, Row, Transaction, bump_revision, now_ms
 from altyn.errors import OperatorError, UnknownNameError
 
-PriceKind = Literal["cost", "sell"]
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """What the operator has decided about a model; nothing where the vendor's word is all.
+
+    `served_as`: another model serves under this name. `retires_at`: nobody serves it from then on,
+    in milliseconds. `replaced_by`: the one to call instead.
+    """
+
+    served_as: str | None = None
+    retires_at: int | None = None
+    replaced_by: str | None = None
 
 
-class Rate(Struct, frozen=True, kw_only=True):
-    """A price as it applies now: what the customer pays, what we pay, and where both come from."""
-
-    price: Price
-    cost_price: Price | None
-    price_id: int
-    markup_ppm: int
+AS_THE_VENDOR_SAYS = Standing()
 
 
 class Catalog:
@@ -31,125 +34,98 @@ class Catalog:
     def __init__(
         self,
         models: Sequence[Model],
-        prices: "Sequence[PriceRow]",
-        markups: "Sequence[MarkupRow]",
+        prices: Sequence[PriceRow],
+        markups: Sequence[MarkupRow],
         routes: Sequence[Route],
+        standings: Mapping[str, Standing] | None = None,
     ) -> None:
         self.models = {model.id: model for model in models}
         self.routes: dict[str, list[Route]] = {}
         for route in routes:
             self.routes.setdefault(route.model_id, []).append(route)
-        self._prices: dict[tuple[str, str, str | None], list[PriceRow]] = {}
-        for row in prices:
-            self._prices.setdefault((row.model_id, row.kind, row.price_group), []).append(row)
-        self._markups: dict[str | None, list[MarkupRow]] = {}
-        for markup in markups:
-            self._markups.setdefault(markup.price_group, []).append(markup)
-        begins = [row.effective_from for row in prices] + [row.effective_from for row in markups]
-        self._changes = sorted(set(begins))
-        self._rates: dict[tuple[str, str | None, int], Rate | None] = {}
+        self.prices = PriceBook(prices, markups)
+        self.standings = standings or {}
+        self.find_rate = self.prices.find_rate
+        """Of a model by its own name: for one that another serves, ask `serving` first."""
 
-    def find_rate(self, model_id: str, price_group: str | None, at_ms: int) -> Rate | None:
-        """The price of a model for a group of accounts at a moment; None when it has none.
+    def standing(self, model_id: str) -> Standing:
+        return self.standings.get(model_id, AS_THE_VENDOR_SAYS)
 
-        A fixed sell price goes before cost and markup, a group's own before everybody's.
-        """
-        # Prices change only at these moments: between two of them one answer holds.
-        epoch = bisect_right(self._changes, at_ms)
-        key = (model_id, price_group, epoch)
-        if key not in self._rates:
-            self._rates[key] = self._find_rate(model_id, price_group, at_ms)
-        return self._rates[key]
-
-    def _find_rate(self, model_id: str, group: str | None, at_ms: int) -> Rate | None:
-        cost = _latest(self._prices.get((model_id, "cost", None), ()), at_ms)
-        sell = _latest(self._prices.get((model_id, "sell", group), ()), at_ms) or _latest(
-            self._prices.get((model_id, "sell", None), ()), at_ms
-        )
-        cost_price = cost.price if cost else None
-        if sell is not None:
-            return Rate(price=sell.price, cost_price=cost_price, price_id=sell.id, markup_ppm=0)
-        if cost is None:
-            return None
-        markup = _latest(self._markups.get(group, ()), at_ms) or _latest(
-            self._markups.get(None, ()), at_ms
-        )
-        ppm = markup.parts_per_million if markup else 0
-        return Rate(
-            price=cost.price.marked_up(ppm) if ppm else cost.price,
-            cost_price=cost_price,
-            price_id=cost.id,
-            markup_ppm=ppm,
-        )
-
-
-class PriceRow(Struct, frozen=True, kw_only=True):
-    """One dated price of a model; never edited. `effective_from` in milliseconds."""
-
-    id: int
-    model_id: str
-    kind: PriceKind
-    price_group: str | None
-    effective_from: int
-    price: Price
-    source: str | None
-
-
-class MarkupRow(Struct, frozen=True, kw_only=True):
-    """Parts per million on top of the cost, from a moment on."""
-
-    price_group: str | None
-    parts_per_million: int
-    effective_from: int
-
-
-Dated = TypeVar("Dated", PriceRow, MarkupRow)
-
-
-def _latest(rows: Sequence[Dated], at_ms: int) -> Dated | None:
-    """The last row that has begun; of rows that begin together, the one written last."""
-    begun = bisect_right(rows, at_ms, key=lambda row: row.effective_from)
-    return rows[begun - 1] if begun else None
+    def serving(self, model_id: str) -> str:
+        """The model that answers to this name, and whose price is paid: mostly itself."""
+        # A circle cannot be written, so this ends.
+        while (other := self.standing(model_id).served_as) is not None:
+            model_id = other
+        return model_id
 
 
 async def load_catalog(database: Database) -> Catalog:
     rows = await database.read(
-        "SELECT document FROM models WHERE on_sale = 1 ORDER BY position, id"
+        "SELECT document, served_as, retires_at, replaced_by FROM models WHERE on_sale = 1"
+        " ORDER BY position, id"
     )
-    prices = await list_prices(database)
-    markups = await database.read(
-        "SELECT price_group, parts_per_million, effective_from FROM markups"
-        " ORDER BY effective_from, id"
-    )
+    models = [read_model(document) for document, *_ in rows]
+    standings = [
+        Standing(served_as=served_as, retires_at=retires_at, replaced_by=replaced_by)
+        for _, served_as, retires_at, replaced_by in rows
+    ]
     return Catalog(
-        [read_model(document) for (document,) in rows],
-        prices,
-        [
-            MarkupRow(price_group=group, parts_per_million=ppm, effective_from=since)
-            for group, ppm, since in markups
-        ],
+        models,
+        await list_prices(database),
+        await list_markups(database),
         await list_routes(database),
+        {model.id: standing for model, standing in zip(models, standings, strict=True)},
     )
 
 
 async def list_prices(database: Database, *, model_id: str | None = None) -> list[PriceRow]:
     """Every price there ever was, in the order in which they took effect."""
     rows = await database.read(
-        "SELECT id, model_id, kind, price_group, effective_from, document, source FROM prices"
+        "SELECT id, model_id, kind, price_group, effective_from, document, source, provider,"
+        " written_by, created_at FROM prices"
         " WHERE CAST($1 AS TEXT) IS NULL OR model_id = $1 ORDER BY effective_from, id",
         model_id,
     )
+    return [_price_row(row) for row in rows]
+
+
+def _price_row(row: Row) -> PriceRow:
+    number, model, kind, group, since, document, source, provider, written_by, created_at = row
+    return PriceRow(
+        id=number,
+        model_id=model,
+        kind=kind,
+        price_group=group,
+        effective_from=since,
+        price=None if document == NO_PRICE else read_price(document),
+        source=source,
+        provider=provider,
+        written_by=written_by,
+        created_at=created_at,
+    )
+
+
+NO_PRICE = "null"
+"""The document of a row that ends a price without another one."""
+
+
+async def list_markups(database: Database) -> list[MarkupRow]:
+    """Every markup there ever was, in the order in which they took effect."""
+    rows = await database.read(
+        "SELECT id, price_group, model_id, parts_per_million, effective_from, written_by,"
+        " created_at FROM markups ORDER BY effective_from, id"
+    )
     return [
-        PriceRow(
+        MarkupRow(
             id=number,
-            model_id=model,
-            kind=kind,
             price_group=group,
+            model_id=model,
+            parts_per_million=ppm,
             effective_from=since,
-            price=read_price(document),
-            source=source,
+            written_by=written_by,
+            created_at=created_at,
         )
-        for number, model, kind, group, since, document, source in rows
+        for number, group, model, ppm, since, written_by, created_at in rows
     ]
 
 
@@ -195,7 +171,7 @@ async def import_models(
 
 async def _set_cost(tx: Transaction, model_id: str, price: Price, source: str | None) -> None:
     latest = await tx.fetch(
-        "SELECT document FROM prices WHERE model_id = $1 AND kind = 'cost'"
+        "SELECT document FROM prices WHERE model_id = $1 AND kind = 'cost' AND provider IS NULL"
         " ORDER BY effective_from DESC, id DESC LIMIT 1",
         model_id,
     )
@@ -208,24 +184,28 @@ async def add_price(
     *,
     model_id: str,
     kind: PriceKind,
-    price: Price,
+    price: Price | None,
     price_group: str | None = None,
     effective_from: int | None = None,
     source: str | None = None,
+    provider: str | None = None,
+    written_by: str | None = None,
 ) -> int:
-    """Add a dated price. Raises `UnknownNameError` for a model that is not in the catalog."""
-    if not await tx.fetch("SELECT 1 FROM models WHERE id = $1", model_id):
-        raise UnknownNameError(f"There is no model {model_id}. 'altyn catalog list' shows all.")
+    """Add a dated price; None ends it. Raises `UnknownNameError` for a model nobody knows."""
+    await require_model(tx, model_id)
     ((price_id,),) = await tx.fetch(
         "INSERT INTO prices (model_id, kind, price_group, effective_from, document, source,"
-        " created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+        " created_at, provider, written_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        " RETURNING id",
         model_id,
         kind,
         price_group,
         now_ms() if effective_from is None else effective_from,
-        price.document,
+        NO_PRICE if price is None else price.document,
         source,
         now_ms(),
+        provider,
+        written_by,
     )
     await bump_revision(tx)
     return int(price_id)
@@ -233,23 +213,42 @@ async def add_price(
 
 async def set_markup(
     tx: Transaction,
-    parts_per_million: int,
+    parts_per_million: int | None,
     *,
     price_group: str | None = None,
+    model_id: str | None = None,
     effective_from: int | None = None,
-) -> None:
-    """Sell everything without a fixed price at cost plus this, from a moment on."""
-    if parts_per_million < -PARTS_PER_MARKUP:
+    written_by: str | None = None,
+) -> int:
+    """Sell what has no fixed price at cost plus this, from a moment on; None ends that rule.
+
+    Raises `OperatorError` below -100 %, `UnknownNameError` for a model nobody knows.
+    """
+    if parts_per_million is not None and parts_per_million < -PARTS_PER_MARKUP:
         raise OperatorError("A markup cannot be below -100 %: prices would be negative.")
-    await tx.execute(
-        "INSERT INTO markups (price_group, parts_per_million, effective_from, created_at)"
-        " VALUES ($1, $2, $3, $4)",
+    if model_id is not None:
+        await require_model(tx, model_id)
+    ((markup_id,),) = await tx.fetch(
+        "INSERT INTO markups (price_group, model_id, parts_per_million, effective_from,"
+        " created_at, written_by) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
         price_group,
+        model_id,
         parts_per_million,
         now_ms() if effective_from is None else effective_from,
         now_ms(),
+        written_by,
     )
     await bump_revision(tx)
+    return int(markup_id)
+
+
+async def require_model(tx: Transaction, model_id: str) -> None:
+    """Raises `UnknownNameError` for a model that is not in the catalog."""
+    if not await tx.fetch("SELECT 1 FROM models WHERE id = $1", model_id):
+        raise UnknownNameError(f"There is no model {model_id}. 'altyn catalog list' shows all.")
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_moment(text: str) -> int:
@@ -262,4 +261,4 @@ def read_moment(text: str) -> int:
         ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 1000
+    return (moment - EPOCH) // timedelta(milliseconds=1)

@@ -9,14 +9,21 @@ output included.
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, structs
 
 from altyn.chat import Usage
 from altyn.errors import InvalidAmountError, OperatorError
-from altyn.money import NANOS_MAX, TOKENS_PER_PRICE, Nanos, ceil_per_million, parse_nanos
+from altyn.money import (
+    NANOS_MAX,
+    TOKENS_PER_PRICE,
+    Nanos,
+    ceil_per_million,
+    format_short,
+    parse_nanos,
+)
 
 PRICE_MAX: Nanos = 10**15
 """The dearest price that can be set: one unit of currency per token. Any quote fits a BIGINT."""
@@ -277,6 +284,11 @@ class Price(Kinds, frozen=True, kw_only=True, dict=True):
             ),
         )
 
+    def dearest(self) -> Nanos:
+        """The largest figure in it."""
+        figures = [getattr(at, kind) for at in self.brackets for kind in TOKEN_KINDS]
+        return max(*figures, self.request, self.web_search)
+
     def is_below(self, cost: "Price") -> bool:
         """Whether some call would be sold for less than it costs us."""
         starts = {at.from_tokens for at in (*self.brackets, *cost.brackets)}
@@ -328,6 +340,32 @@ class PriceDecimals(KindDecimals, frozen=True, kw_only=True):
 
 TOKEN_KINDS = KindDecimals.__struct_fields__
 """The kinds of token that have a price of their own."""
+
+
+def decimals(price: Price) -> dict[str, Any]:
+    """A price as people write it: decimal units per million tokens, what was left out left out."""
+    written: dict[str, Any] = _kind_decimals(price)
+    for fee in ("request", "web_search"):
+        nanos: Nanos = getattr(price, fee)
+        if nanos:
+            written[fee] = format_short(nanos)
+    if price.cache_write_on_top:
+        written["cache_write_on_top"] = True
+    if price.tiers:
+        written["tiers"] = [
+            {
+                "above_input_tokens": tier.above_input_tokens,
+                **({} if tier.strict else {"strict": False}),
+                **_kind_decimals(tier),
+            }
+            for tier in price.tiers
+        ]
+    return written
+
+
+def _kind_decimals(kinds: Kinds) -> dict[str, str]:
+    nanos = {kind: getattr(kinds, kind) for kind in TOKEN_KINDS}
+    return {kind: format_short(price) for kind, price in nanos.items() if price is not None}
 
 
 def _nanos_by_kind(decimals: KindDecimals) -> dict[str, Nanos]:

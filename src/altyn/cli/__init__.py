@@ -10,10 +10,11 @@ import sys
 import click
 
 from altyn import __version__
-from altyn.cli.catalog import catalog, markup, price
+from altyn.cli.catalog import catalog
 from altyn.cli.doctor import backup, doctor, restore
 from altyn.cli.key import key
 from altyn.cli.money import balance, deposit, ledger, refund
+from altyn.cli.price import markup, price
 from altyn.cli.provider import provider, route
 from altyn.cli.serve import migrate, up
 from altyn.cli.terminal import fail

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import Struct, structs
 
-from altyn.control import care, doctor, goods, keys, money, people, providers
+from altyn.control import care, doctor, goods, keys, money, people, prices, providers
 from altyn.control.office import Office
 from altyn.errors import OperatorError, UnknownNameError
 
@@ -37,9 +37,11 @@ DEEDS: dict[str, Deed] = {
     "catalog.list": goods.show_all,
     "catalog.show": goods.show_one,
     "catalog.import": goods.import_file,
-    "price.set": goods.set_price,
-    "price.list": goods.show_prices,
-    "markup.set": goods.set_markup,
+    "price.set": prices.set_price,
+    "price.end": prices.end_price,
+    "price.list": prices.show_prices,
+    "price.history": prices.show_history,
+    "markup.set": prices.set_markup_percent,
     "backup": care.back_up,
     "doctor": doctor.examine,
 }

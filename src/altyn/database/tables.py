@@ -192,9 +192,15 @@ models = Table(
     Column("on_sale", BigInteger, nullable=False, server_default=text("1")),
     Column("position", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    # The operator's word: another model serves under this name; from this moment nobody does; this
+    # is the one to call instead. The vendor's own dates stand in the document.
+    Column("served_as", Text, ForeignKey("models.id")),
+    Column("retires_at", BigInteger),
+    Column("replaced_by", Text),
 )
 
-# Price rows are never edited: a new price is a new row with a later date.
+# Price rows are never edited: a new price is a new row with a later date. A trigger refuses UPDATE
+# and DELETE, for markups too.
 prices = Table(
     "prices",
     metadata,
@@ -204,9 +210,13 @@ prices = Table(
     Column("kind", Text, nullable=False),
     Column("price_group", Text),
     Column("effective_from", BigInteger, nullable=False),
+    # `null`: from here on there is no such price, and the next rule decides.
     Column("document", Text, nullable=False),
     Column("source", Text),
     Column("created_at", BigInteger, nullable=False),
+    # A cost at one provider; NULL: what the model costs wherever nothing else is said.
+    Column("provider", Text),
+    Column("written_by", Text),
     CheckConstraint("kind IN ('cost', 'sell')", name="price_kind_is_known"),
 )
 Index("prices_of_a_model", prices.c.model_id, prices.c.effective_from)
@@ -216,10 +226,13 @@ markups = Table(
     metadata,
     _serial(),
     Column("price_group", Text),
-    # Parts per million on top of the cost: 200_000 is 20 %.
-    Column("parts_per_million", BigInteger, nullable=False),
+    # Parts per million on top of the cost: 200_000 is 20 %. NULL: from here on there is no such
+    # markup, and the next rule decides.
+    Column("parts_per_million", BigInteger),
     Column("effective_from", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("model_id", Text, ForeignKey("models.id")),
+    Column("written_by", Text),
 )
 
 providers = Table(
@@ -300,6 +313,8 @@ usage_records = Table(
     Column("error_code", Text),
     Column("attempts", BigInteger, nullable=False),
     Column("flags", Text),
+    # Who answered and was paid, where that is another model than the one that was asked for.
+    Column("served_model", Text),
     sqlite_with_rowid=False,
 )
 Index(

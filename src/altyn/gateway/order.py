@@ -6,8 +6,9 @@ from typing import Any
 from msgspec import Struct
 
 from altyn.catalog.accept import Accepted, accept
-from altyn.catalog.load import Catalog, Rate
+from altyn.catalog.load import Catalog
 from altyn.catalog.model import Model
+from altyn.catalog.pricebook import Rate
 from altyn.chat import Chat, ChatBody, Usage
 from altyn.database.engine import now_ms
 from altyn.errors import (

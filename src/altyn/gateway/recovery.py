@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
-from altyn.catalog.load import Catalog, Rate
+from altyn.catalog.load import Catalog
+from altyn.catalog.pricebook import Rate
 from altyn.chat import Fault, Usage
 from altyn.crashpoints import reach
 from altyn.database.engine import Database, StoreUnavailableError, now_ms
@@ -109,7 +110,7 @@ def _unknown(hold: Abandoned) -> Resolve:
 
 
 def _resolution(hold: Abandoned, catalog: Catalog, told: Told | None) -> Resolve:
-    rate = catalog.find_rate(hold.model, hold.price_group, hold.created_at)
+    rate = catalog.find_rate(catalog.serving(hold.model), hold.price_group, hold.created_at)
     verdict = _judge(hold, catalog, rate, told)
     return Resolve(
         request_id=hold.request_id,
@@ -124,7 +125,7 @@ def _resolution(hold: Abandoned, catalog: Catalog, told: Told | None) -> Resolve
 
 
 def _judge(hold: Abandoned, catalog: Catalog, rate: Rate | None, told: Told | None) -> Verdict:
-    model = catalog.models.get(hold.model)
+    model = catalog.models.get(catalog.serving(hold.model))
     if rate is None or model is None:
         return Verdict(outcome="free_unknown", status="error", state="expired")
     return judge_abandoned(
