@@ -286,7 +286,7 @@ class Price(Kinds, frozen=True, kw_only=True, dict=True):
 
     def dearest(self) -> Nanos:
         """The largest figure in it."""
-        figures = [getattr(at, kind) for at in self.brackets for kind in TOKEN_KINDS]
+        figures: list[Nanos] = [getattr(at, kind) for at in self.brackets for kind in TOKEN_KINDS]
         return max(*figures, self.request, self.web_search)
 
     def is_below(self, cost: "Price") -> bool:

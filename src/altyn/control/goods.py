@@ -12,7 +12,7 @@ from altyn.catalog.model import Model, read_models
 from altyn.catalog.price import decimals
 from altyn.catalog.pricebook import Rate
 from altyn.control.office import Office
-from altyn.control.prices import format_percent
+from altyn.control.price_cards import format_percent
 from altyn.database.engine import now_ms
 from altyn.errors import UnknownNameError
 from altyn.money import format_short

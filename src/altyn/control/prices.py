@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from altyn.catalog.load import (
     Catalog,
@@ -20,82 +20,27 @@ from altyn.catalog.load import (
     read_moment,
     set_markup,
 )
-from altyn.catalog.preview import Change, Loss, find_changes, is_too_dear, new_losses
-from altyn.catalog.price import Price, PriceDecimals, decimals
+from altyn.catalog.preview import Loss, find_changes, is_too_dear, new_losses
+from altyn.catalog.price import Price, PriceDecimals
 from altyn.catalog.pricebook import MarkupRow, PriceKind, PriceRow, price_key
 from altyn.catalog.sheet import read_tier
 from altyn.control.office import Office, iso
+from altyn.control.price_cards import (
+    OPERATOR,
+    PriceCard,
+    Written,
+    change_card,
+    format_percent,
+    loss_card,
+    markup_card,
+    price_card,
+    states,
+)
 from altyn.database.engine import Transaction, now_ms
 from altyn.errors import OperatorError, UnknownNameError
-from altyn.money import Nanos, format_short
 
 PARTS_PER_PERCENT = 10_000
-NANOS_PER_PART = 100_000
-"""A part per million is 0.0001 %: so many nanos of a per cent."""
 GROUP_LENGTH_MAX = 60
-OPERATOR = "operator"
-"""The source of a price that somebody set by hand."""
-
-
-class ChangeCard(Struct, kw_only=True):
-    """One figure that customers pay, before and after, per million tokens (fees: for one).
-
-    `margin_percent` is what is left of the new price after its cost. `group` null: everybody
-    without a price of their own. `from_tokens`: for prompts of that length and more.
-    """
-
-    model: str
-    group: str | None
-    effective_from: str
-    kind: str
-    from_tokens: int
-    old: str | None
-    new: str | None
-    percent: str | None
-    cost: str | None
-    margin_percent: str | None
-
-
-class LossCard(Struct, kw_only=True):
-    """A model that is sold below cost from a moment on; `provider` null: wherever it is served."""
-
-    model: str
-    group: str | None
-    effective_from: str
-    provider: str | None
-
-
-class Written(Struct, kw_only=True):
-    """What rows change. `applied` false: nothing was written, this is what it would do."""
-
-    applied: bool
-    rows: int
-    changes: list[ChangeCard]
-    losses: list[LossCard]
-    ids: list[int] = []
-
-
-class PriceCard(Struct, kw_only=True):
-    """One dated price, per million tokens; it is never edited. `prices` null: it ends a price.
-
-    `id` 0, and `state` preview: it is not written. A row of kind `markup` has a `percent` instead.
-    """
-
-    id: int
-    model: str | None
-    kind: str
-    group: str | None = None
-    provider: str | None = None
-    effective_from: str
-    currency: str
-    prices: dict[str, Any] | None
-    percent: str | None = None
-    state: str = ""
-    source: str | None
-    written_by: str | None = None
-    written_at: str | None = None
-    changes: list[ChangeCard] = []
-    losses: list[LossCard] = []
 
 
 # Writing --------------------------------------------------------------------------------------
@@ -132,8 +77,8 @@ async def write_rows(
     return Written(
         applied=not dry_run,
         rows=len(prices) + len(markups),
-        changes=[_change_card(change) for change in changes],
-        losses=[_loss_card(loss) for loss in losses],
+        changes=[change_card(change) for change in changes],
+        losses=[loss_card(loss) for loss in losses],
         ids=ids,
     )
 
@@ -302,7 +247,7 @@ async def _card_of(office: Office, row: PriceRow, written: Written) -> PriceCard
     if written.applied:
         rows = await list_prices(office.database, model_id=row.model_id)
         row = next(each for each in rows if each.id == written.ids[0])
-    card = _price_card(office, row, "" if written.applied else "preview")
+    card = price_card(office, row, "" if written.applied else "preview")
     card.changes, card.losses = written.changes, written.losses
     return card
 
@@ -352,17 +297,17 @@ async def set_markup_percent(
 async def show_prices(office: Office, *, model: str | None = None) -> list[PriceCard]:
     """Every price there ever was, in the order in which they took effect."""
     rows = await list_prices(office.database, model_id=model)
-    states = _states(rows)
-    return [_price_card(office, row, states[row.id]) for row in rows]
+    found = states(rows)
+    return [price_card(office, row, found[row.id]) for row in rows]
 
 
 async def show_history(office: Office, *, model: str) -> list[PriceCard]:
     """Every price of a model and every markup on it, in the order in which they took effect."""
     await _require_names(office, model, None)
     markups = [row for row in await list_markups(office.database) if row.model_id in (None, model)]
-    states = _states(markups)
+    found = states(markups)
     cards = await show_prices(office, model=model)
-    cards += [_markup_card(office, row, states[row.id]) for row in markups]
+    cards += [markup_card(office, row, found[row.id]) for row in markups]
     return sorted(cards, key=lambda card: card.effective_from)
 
 
@@ -408,93 +353,6 @@ def check_group(group: str) -> None:
         )
 
 
-# Cards ----------------------------------------------------------------------------------------
-
-
-def _states(rows: Sequence[PriceRow] | Sequence[MarkupRow]) -> dict[int, str]:
-    """Of each row whether it is over, in force or still to come."""
-    now = now_ms()
-    last: dict[Any, int] = {}
-    for row in rows:
-        if row.effective_from <= now:
-            last[_key(row)] = row.id
-    return {
-        row.id: "coming"
-        if row.effective_from > now
-        else "in force"
-        if last[_key(row)] == row.id
-        else "over"
-        for row in rows
-    }
-
-
-def _key(row: PriceRow | MarkupRow) -> tuple[str | None, ...]:
-    return price_key(row) if isinstance(row, PriceRow) else (row.price_group, row.model_id)
-
-
-def _price_card(office: Office, row: PriceRow, state: str) -> PriceCard:
-    return PriceCard(
-        id=row.id,
-        model=row.model_id,
-        kind=row.kind,
-        group=row.price_group,
-        provider=row.provider,
-        effective_from=iso(row.effective_from),
-        currency=office.settings.currency,
-        prices=None if row.price is None else decimals(row.price),
-        state=state,
-        source=row.source,
-        written_by=row.written_by,
-        written_at=iso(row.created_at) if row.created_at else None,
-    )
-
-
-def _markup_card(office: Office, row: MarkupRow, state: str) -> PriceCard:
-    ppm = row.parts_per_million
-    return PriceCard(
-        id=row.id,
-        model=row.model_id,
-        kind="markup",
-        group=row.price_group,
-        effective_from=iso(row.effective_from),
-        currency=office.settings.currency,
-        prices=None,
-        percent=None if ppm is None else format_percent(ppm),
-        state=state,
-        source=OPERATOR,
-        written_by=row.written_by,
-        written_at=iso(row.created_at) if row.created_at else None,
-    )
-
-
-def _change_card(change: Change) -> ChangeCard:
-    return ChangeCard(
-        model=change.model_id,
-        group=change.price_group,
-        effective_from=iso(change.at_ms),
-        kind=change.kind,
-        from_tokens=change.from_tokens,
-        old=_amount(change.old),
-        new=_amount(change.new),
-        percent=None if change.percent_ppm is None else format_percent(change.percent_ppm),
-        cost=_amount(change.cost),
-        margin_percent=None if change.margin_ppm is None else format_percent(change.margin_ppm),
-    )
-
-
-def _loss_card(loss: Loss) -> LossCard:
-    return LossCard(
-        model=loss.model_id,
-        group=loss.price_group or None,
-        effective_from=iso(loss.at_ms),
-        provider=loss.provider or None,
-    )
-
-
-def _amount(nanos: Nanos | None) -> str | None:
-    return None if nanos is None else format_short(nanos)
-
-
 def _parts_per_million(percent: str) -> int:
     try:
         parts = Decimal(percent) * PARTS_PER_PERCENT
@@ -505,8 +363,3 @@ def _parts_per_million(percent: str) -> int:
             f"'{percent}' is not a markup: write a percentage with at most 4 decimals."
         )
     return int(parts)
-
-
-def format_percent(parts: int) -> str:
-    """Parts per million as a percentage, exactly."""
-    return format_short(parts * NANOS_PER_PART)
