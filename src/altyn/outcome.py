@@ -47,7 +47,7 @@ class Ending(Struct, kw_only=True):
     """We ended the answer ourselves, because the caller had left."""
 
     usage: Usage | None = None
-    """As the provider reported it; None when it did not."""
+    """As the provider reported it, or the part of it that came; None when there was none."""
 
     estimate: Usage
     """Input and delivered output, counted by us: for answers whose usage nobody reports."""
@@ -95,7 +95,7 @@ def judge(ending: Ending, terms: Terms) -> Verdict:
     if terms.mode == "test":
         return Verdict(outcome="free_test", status=status, state="voided", usage=counted)
     charge_nanos = terms.price.charge(counted)
-    if usage is None:
+    if usage is None or usage.partial:
         # Our own count may be wrong, so it never asks for more than was held, and nobody loses.
         return Verdict(
             outcome="charged_estimated",

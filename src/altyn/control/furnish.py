@@ -18,6 +18,7 @@ from altyn.upstream.provider import (
     Provider,
     add_provider,
     list_providers,
+    set_dialect,
     set_secret,
 )
 
@@ -27,8 +28,8 @@ FIRST_KEY_NAME = "first test key"
 NATIVE_PRIORITY = 50
 """A vendor's own API is asked before a middleman, whose routes have priority 100."""
 MIDDLEMAN = "openrouter"
-IN_CHAT_FORMAT = ("openai-chat", "gemini", "anthropic")
-"""Models whose vendor takes OpenAI's chat format: Gemini and Anthropic by a layer of their own."""
+IN_CHAT_FORMAT = ("openai-chat", "gemini")
+"""Models whose vendor takes OpenAI's chat format: Gemini by a layer of its own."""
 
 
 async def furnish(database: Database, seal: Seal, *, currency: str) -> int:
@@ -132,8 +133,12 @@ async def _connect(
             base_url=vendor.base_url,
             secret=secret,
         )
-    elif provider.secret != secret:
-        await set_secret(tx, seal, name=vendor.name, secret=secret)
+    else:
+        if provider.secret != secret:
+            await set_secret(tx, seal, name=vendor.name, secret=secret)
+        if provider.dialect != vendor.dialect:
+            # It was connected by a version that knew only the vendor's compatibility layer.
+            await set_dialect(tx, name=vendor.name, dialect=vendor.dialect)
     there = await tx.fetch(
         "SELECT r.model_id, r.upstream_model FROM routes r JOIN providers p"
         " ON p.id = r.provider_id WHERE p.name = $1",
@@ -165,6 +170,12 @@ def vendor_routes(vendor: KnownVendor, models: Iterable[Model]) -> list[tuple[st
         for model in models
         if model.native is not None
         and model.native.provider == vendor.name
-        and model.native.dialect in IN_CHAT_FORMAT
+        and _speaks(vendor, model.native.dialect)
         and not model.is_retired(today)
     ]
+
+
+def _speaks(vendor: KnownVendor, dialect: str) -> bool:
+    return dialect == vendor.dialect or (
+        vendor.dialect == "openai-chat" and dialect in IN_CHAT_FORMAT
+    )

@@ -71,11 +71,9 @@ VENDORS = (
         "openai-chat",
         "https://generativelanguage.googleapis.com/v1beta/openai",
     ),
-    KnownVendor("anthropic", "ANTHROPIC_API_KEY", "openai-chat", "https://api.anthropic.com/v1"),
+    KnownVendor("anthropic", "ANTHROPIC_API_KEY", "anthropic", "https://api.anthropic.com/v1"),
 )
-"""Every one of them takes OpenAI's chat format at this address: Gemini and Anthropic by their
-compatibility layers.
-"""
+"""Gemini takes OpenAI's chat format by its compatibility layer."""
 
 
 def check_provider(*, name: str, dialect: str, base_url: str, proxy_url: str | None) -> None:
@@ -134,6 +132,11 @@ async def set_secret(tx: Transaction, seal: Seal, *, name: str, secret: str) -> 
         name,
         seal.seal(secret, purpose=f"provider:{name}"),
     )
+    await bump_revision(tx)
+
+
+async def set_dialect(tx: Transaction, *, name: str, dialect: str) -> None:
+    await tx.execute("UPDATE providers SET dialect = $2 WHERE name = $1", name, dialect)
     await bump_revision(tx)
 
 

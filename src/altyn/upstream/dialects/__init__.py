@@ -10,6 +10,7 @@ from typing import Protocol
 
 from altyn.chat import Answer, Chat, ChatEvent, Fault, UpstreamRequest, Usage
 from altyn.errors import UnknownNameError
+from altyn.upstream.dialects.anthropic import Anthropic
 from altyn.upstream.dialects.openai_chat import OpenAIChat
 
 
@@ -19,8 +20,12 @@ class StreamReader(Protocol):
     finished: bool
     """A terminal event was seen, or `end` found the answer complete."""
 
-    usage: Usage | None
-    """The last usage reported, also when it came together with an error that `read` raised."""
+    @property
+    def usage(self) -> Usage | None:
+        """The last usage reported, also when it came together with an error that `read` raised.
+
+        Before the end it may be `partial`, where the vendor counts the prompt first.
+        """
 
     def read(self, event: str, data: bytes) -> ChatEvent | None:
         """Take one event of the stream. None when it holds nothing for anybody.
@@ -55,6 +60,7 @@ class Dialect(Protocol):
 
 DIALECTS: dict[str, Dialect] = {
     "openai-chat": OpenAIChat(name="openai-chat"),
+    "anthropic": Anthropic(),
     # The sandbox is a vendor that lives inside (`sandbox.play`), and it speaks OpenAI's format.
     "sandbox": OpenAIChat(name="sandbox"),
 }

@@ -1,8 +1,8 @@
-"""What a vendor of OpenAI's family says when it refuses, and which kind of `Fault` that is.
+"""What a vendor says when it refuses, and which kind of `Fault` that is.
 
-The body comes in many shapes: nested (`{"error": {...}}`), flat (xAI, older vLLM), in an array
-(Google), as a string, as FastAPI's `detail`, as HTML of a proxy, or empty. The kind is decided by
-the first that knows: a telling name in the body, the text, the status.
+The body comes in many shapes: nested (`{"error": {...}}`: OpenAI, Anthropic), flat (xAI, older
+vLLM), in an array (Google), as a string, as FastAPI's `detail`, as HTML of a proxy, or empty. The
+kind is decided by the first that knows: a telling name in the body, the text, the status.
 """
 
 import re
@@ -48,11 +48,14 @@ NAMED_KINDS: dict[str, Kind] = {
     "insufficient_balance": "quota",
     "billing_not_active": "quota",
     "billing_hard_limit_reached": "quota",
+    "billing_error": "quota",  # Anthropic
+    "enforced_spend_limit_reached": "quota",  # Anthropic, as 429
     "payment_required": "quota",
     "invalid_api_key": "auth",
     "authentication": "auth",
     "authentication_error": "auth",
     "permission_denied": "auth",
+    "permission_error": "auth",  # Anthropic
     "model_not_found": "not_found",
     "model_deprecated": "not_found",
     "not_found": "not_found",
@@ -65,6 +68,7 @@ NAMED_KINDS: dict[str, Kind] = {
     "temporarily_unavailable": "overloaded",
     "unavailable_error": "overloaded",  # llama.cpp while it loads
     "timeout": "timeout",
+    "timeout_error": "timeout",  # Anthropic
     "payload_too_large": "too_large",
     "request_too_large": "too_large",
     # Said under 403 or 404, where the status alone would put a healthy route to rest.
@@ -74,8 +78,8 @@ NAMED_KINDS: dict[str, Kind] = {
     "constraint_filtered": "bad_request",
 }
 """Names that say more than the status does: OpenAI's `code` and `type`, OpenRouter's
-`metadata.error_type` and `availability.code`. Names such as `invalid_request_error` stand on
-errors of every status, so they are below.
+`metadata.error_type` and `availability.code`, Anthropic's `details.error_code`. Names such as
+`invalid_request_error` stand on errors of every status, so they are below.
 """
 
 VAGUE_KINDS: dict[str, Kind] = {
@@ -91,12 +95,18 @@ CONTEXT_TEXTS = (
     "maximum context length",  # OpenAI, vLLM, DeepSeek
     "maximum prompt length is",  # xAI
     "[input_too_large]",  # xAI, newer
-    "prompt is too long",  # Anthropic behind a proxy
+    "prompt is too long",  # Anthropic
+    "exceed context limit",  # Anthropic up to 4.1: the prompt and `max_tokens` together
     "exceeds the maximum number of tokens",  # Google
 )
-KEY_TEXTS = ("incorrect api key provided",)
-"""xAI refuses a wrong key with 400. Only at the start of the text: a vendor may quote the caller
-in a 400, and nobody should be able to put a route to rest by what he writes.
+STARTS: dict[str, Kind] = {
+    "incorrect api key provided": "auth",  # xAI
+    "this organization has been disabled": "auth",  # Anthropic
+    "your credit balance is too low": "quota",  # Anthropic
+    "you have reached your specified api usage limits": "quota",  # Anthropic
+}
+"""The operator's trouble, said with 400. Only at the start of the text: a vendor may quote the
+caller in a 400, and nobody should be able to put a route to rest by what he writes.
 """
 FILTER_TEXTS = ("no endpoints found that support",)
 """OpenRouter: 404 because of this request's tools or images, not because the model is gone."""
@@ -152,8 +162,8 @@ def judge(said: Said, status: int | None) -> Kind:
     text = said.text.lower()
     if kind in ("bad_request", "too_large") and any(hint in text for hint in CONTEXT_TEXTS):
         return "context_length"
-    if kind == "bad_request" and text.startswith(KEY_TEXTS):
-        return "auth"
+    if kind == "bad_request" and text.startswith(tuple(STARTS)):
+        return next(STARTS[start] for start in STARTS if text.startswith(start))
     if kind in ("auth", "rate_limit") and any(hint in text for hint in MONEY_TEXTS):
         return "quota"
     if (kind == "auth" and said.moderated) or (
@@ -188,6 +198,7 @@ def read_said(body: bytes) -> Said:
     availability = _object(error.get("availability") or metadata.get("availability"))
     names = (
         metadata.get("error_type"),
+        _object(error.get("details")).get("error_code"),
         availability.get("code"),
         error.get("code"),
         error.get("type"),
