@@ -10,6 +10,7 @@ from altyn.ledger.moves import Loss
 from altyn.outcome import Ending, Terms, Verdict, judge, judge_abandoned
 
 USAGE = Usage(input_uncached=100, output_text=50)
+PARTIAL = Usage(input_uncached=80, output_text=40, partial=True)
 NO_OUTPUT = Usage(input_uncached=100)
 ESTIMATE = Usage(input_uncached=80, output_text=40)
 NOTHING_SAID = Usage(input_uncached=80)
@@ -170,6 +171,14 @@ ROWS = {
     "delivered, usage never reported": (
         ending(usage=None),
         ("charged_estimated", "success", "settled", PRICE_OF_ESTIMATE, None),
+    ),
+    "the caller left, and only the prompt was counted": (
+        ending(left=True, cut_off=True, usage=PARTIAL, finish_reason=None),
+        ("charged_estimated", "cancelled", "settled", PRICE_OF_ESTIMATE, None),
+    ),
+    "broken after a part, and only the prompt was counted": (
+        ending(fault=BROKEN, usage=PARTIAL, finish_reason=None),
+        ("free_broken", "error", "voided", 0, Loss(COST_OF_ESTIMATE, "free_broken")),
     ),
     "absurd usage": (
         ending(usage=Usage(input_uncached=1001, output_text=1000)),

@@ -104,6 +104,30 @@ async def test_what_its_vendor_has_retired_gets_no_route(office):
     assert "anthropic/claude-haiku-4.5" in routes
 
 
+async def test_anthropic_is_spoken_to_in_its_own_dialect(office):
+    await connect(office, ANTHROPIC_API_KEY="sk-ant-1")
+
+    (route, *_) = await list_routes(office.database, model_id="anthropic/claude-haiku-4.5")
+    (provider,) = [p for p in await list_providers(office.database, office.seal) if p.secret]
+    assert (route.provider, route.upstream_model) == ("anthropic", "claude-haiku-4-5-20251001")
+    assert (provider.dialect, provider.host) == ("anthropic", "api.anthropic.com")
+
+
+async def test_a_vendor_of_an_older_version_changes_to_its_own_dialect(office):
+    older = {
+        "name": "anthropic",
+        "dialect": "openai-chat",
+        "base_url": "https://api.anthropic.com/v1",
+        "secret": "sk-ant-1",
+    }
+    await perform(office, "provider.add", older)
+
+    await connect(office, ANTHROPIC_API_KEY="sk-ant-1")
+
+    (provider,) = [p for p in await list_providers(office.database, office.seal) if p.secret]
+    assert (provider.dialect, provider.secret) == ("anthropic", "sk-ant-1")
+
+
 async def test_nothing_set_connects_nobody(office):
     assert await connect(office, OPENAI_API_KEY=" ") == []
 

@@ -85,15 +85,16 @@ def read_answer(body: bytes) -> Answer:
     for block in message.content:
         told.take(block)
     reason = finish_reason(message.stop_reason, spoke=told.bytes > 0, called=bool(told.calls))
+    refusal = refusal_of(message.stop_reason, message.stop_details)
     choice = {
         "index": 0,
-        "message": told.message(refusal_of(message.stop_reason, message.stop_details)),
+        "message": told.message(refusal),
         "finish_reason": reason,
         "native_finish_reason": message.stop_reason,
     }
     return Answer(
         choices=_ENCODER.encode([choice]),
-        delivered_bytes=told.bytes,
+        delivered_bytes=told.bytes + utf8_bytes(refusal or ""),
         finish_reason=reason,
         usage=read_usage(message.usage),
         upstream_id=message.id,

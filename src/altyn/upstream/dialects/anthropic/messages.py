@@ -101,7 +101,7 @@ def _write_result(message: Block) -> Block:
 
 
 def write_call_id(call_id: str) -> str:
-    """An id of any vendor in the letters this one takes, different ones staying different."""
+    """An id of any vendor in the letters this one takes; two calls of a turn stay two."""
     return _ODD.sub(lambda odd: f"_{ord(odd[0]):x}", call_id)
 
 

@@ -153,7 +153,7 @@ class MessageStream:
             "finish_reason": reason,
             "native_finish_reason": delta.stop_reason,
         }
-        step = self._step(_encode([choice]), 0)
+        step = self._step(_encode([choice]), utf8_bytes(refusal or ""))
         step.finish_reason, step.usage = reason, self._final
         return step
 

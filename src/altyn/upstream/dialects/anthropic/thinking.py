@@ -60,24 +60,24 @@ def can_think(messages: list[Block], *, max_tokens: int, forced: bool) -> bool:
     """
     if max_tokens <= BUDGET_MIN or forced:
         return False
-    last = _last_turn(messages)
-    if not last:
+    loop = _open_loop(messages)
+    if not loop:
         return True
-    answered = messages[-1]["role"] != "assistant"
-    return answered and bool(write_thinking_blocks(last[0]))
+    return messages[-1]["role"] != "assistant" and bool(write_thinking_blocks(loop[0]))
 
 
-def _last_turn(messages: list[Block]) -> list[Block]:
-    """What the assistant has said since somebody else spoke, its tools aside."""
+def _open_loop(messages: list[Block]) -> list[Block]:
+    """What the assistant has said in the turn that goes on: tools have answered, or it began."""
     said: list[Block] = []
+    answered = messages[-1]["role"] == "assistant"
     for message in reversed(messages):
         if message["role"] == "assistant":
+            if not answered:
+                return []
             said.append(message)
-        elif message["role"] == "user" and not said:
-            # With results in front of it, it is still the same turn to the vendor.
-            continue
-        elif message["role"] == "user":
+        elif message["role"] == "user" and said:
             break
+        answered = answered or message["role"] == "tool"
     return said[::-1]
 
 
