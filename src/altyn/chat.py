@@ -208,8 +208,8 @@ class Usage(Struct, kw_only=True):
     `output_text + reasoning + image` is the completion. `cost_nanos` is what the provider says the
     call cost us, where it says so. `flagged` when the provider's own total disagrees. `refused`
     when a number cannot be right, below 0 or no integer: then nothing of the report is believed.
-    `partial` when the answer ended before its final count: the prompt as the provider counted it, the
-    completion by our own count of what was delivered.
+    `partial` when the answer ended before its final count: the prompt as the provider counted it,
+    the completion by our own count of what was delivered.
     """
 
     input_uncached: int = 0

@@ -360,6 +360,7 @@ ANSWERS = [
         text("Found."),
         said=said_once("Found."),
     ),
+    *both("usage that cannot be right", text("Yes"), said=said_once("Yes"), usage=reported(-1), counted=Usage(refused=True)),
     *both(
         "a cache read, and written for both times",
         text("Yes"),
@@ -492,6 +493,12 @@ STREAMS = [
         usage=Usage(input_uncached=5, cache_write_5m=300, output_text=9),
     ),
     streamed(
+        "only the end cannot be right",
+        start() + HI + ending(usage={"output_tokens": 10**10}) + STOP,
+        said=said_once("Hi"),
+        usage=Usage(refused=True),
+    ),
+    streamed(
         "two ends count once",
         start() + HI + ending(None, reported(12, 20)) + ending(usage=reported(12, 34)) + STOP,
         said=said_once("Hi"),
@@ -581,7 +588,6 @@ FAULTS = [
     Transcript(name="an error under status 200, whole", dialect="anthropic", back=compact({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}), fault="overloaded"),
     Transcript(name="not a message", dialect="anthropic", back=b'{"completion":"Hi","stop":"x"}', fault="invalid"),
     Transcript(name="a whole answer without its end", dialect="anthropic", back=message(text("Hi"), stop=None), fault="broken"),
-    Transcript(name="a whole answer with absurd usage", dialect="anthropic", back=message(text("Hi"), usage=reported(-1)), fault="invalid"),
     Transcript(name="not even JSON", dialect="anthropic", back=b"<html>", fault="invalid"),
     streamed("an error where a stream was asked for", compact({"type": "error", "error": {"type": "api_error", "message": "x"}}), fault="server"),
     streamed("an error before anything is said", start() + PING + OVERLOADED, fault="overloaded", usage=Usage(input_uncached=12, partial=True)),
@@ -592,7 +598,6 @@ FAULTS = [
     streamed("a stream that cannot be read", BEGUN + b"event: content_block_delta\ndata: {]\n\n", said=said_once("Hi there", None, finish_reason=None), fault="invalid", usage=COUNTED),
     streamed("a block that goes on without a beginning", start() + event("content_block_delta", index=3, delta={"type": "input_json_delta", "partial_json": "{}"}), fault="invalid", usage=Usage(input_uncached=12, partial=True)),
     streamed("a block that is not said", start() + event("content_block_start", index=0), fault="invalid", usage=Usage(input_uncached=12, partial=True)),
-    streamed("absurd usage in a stream", start() + HI + event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 10**10}) + STOP, said=said_once("Hi", None, finish_reason=None), fault="invalid", usage=Usage(input_uncached=12, output_text=1, partial=True)),
 ]  # fmt: skip
 
 

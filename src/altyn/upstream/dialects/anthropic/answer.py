@@ -9,7 +9,8 @@ from altyn.chat import Answer, Fault
 from altyn.upstream.dialects import faults
 from altyn.upstream.dialects.anthropic.request import ANSWER_TOOL
 from altyn.upstream.dialects.anthropic.thinking import encrypted_detail, text_detail
-from altyn.upstream.dialects.anthropic.usage import ReportedUsage, read_usage
+from altyn.upstream.dialects.anthropic.usage import Tally
+from altyn.upstream.dialects.usage import NOTHING
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -61,7 +62,7 @@ class Message(Struct, gc=False):
     content: list[Block] | None = None
     stop_reason: str | None = None
     stop_details: StopDetails | None = None
-    usage: ReportedUsage | None = None
+    usage: Raw = NOTHING
     error: Any = None
 
 
@@ -81,7 +82,8 @@ def read_answer(body: bytes) -> Answer:
         raise Fault("invalid", "the answer has no content")
     if message.stop_reason is None:
         raise Fault("broken", "the answer has no stop_reason")
-    told = Told()
+    tally, told = Tally(), Told()
+    tally.take(message.usage)
     for block in message.content:
         told.take(block)
     reason = finish_reason(message.stop_reason, spoke=told.bytes > 0, called=bool(told.calls))
@@ -96,7 +98,7 @@ def read_answer(body: bytes) -> Answer:
         choices=_ENCODER.encode([choice]),
         delivered_bytes=told.bytes + utf8_bytes(refusal or ""),
         finish_reason=reason,
-        usage=read_usage(message.usage),
+        usage=tally.usage,
         upstream_id=message.id,
         upstream_model=message.model,
     )

@@ -7,7 +7,7 @@ An event that delivers text is decoded once and costs one small encoding; the re
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from altyn.chat import ChatEvent, Fault, Usage
 from altyn.upstream.count import estimated_tokens
@@ -26,7 +26,8 @@ from altyn.upstream.dialects.anthropic.answer import (
 )
 from altyn.upstream.dialects.anthropic.request import ANSWER_TOOL
 from altyn.upstream.dialects.anthropic.thinking import FORMAT, encrypted_detail
-from altyn.upstream.dialects.anthropic.usage import ReportedUsage, read_usage, updated
+from altyn.upstream.dialects.anthropic.usage import Tally
+from altyn.upstream.dialects.usage import NOTHING, NULL
 
 
 class Delta(Struct, gc=False):
@@ -48,7 +49,7 @@ class Event(Struct, gc=False):
     delta: Delta | None = None
     content_block: Block | None = None
     message: Message | None = None
-    usage: ReportedUsage | None = None
+    usage: Raw = NOTHING
 
 
 _EVENT = msgspec.json.Decoder(Event)
@@ -77,8 +78,8 @@ class MessageStream:
         self.finished = False
         self._id: str | None = None
         self._model: str | None = None
-        self._reported: ReportedUsage | None = None
-        self._final: Usage | None = None
+        self._tally = Tally()
+        self._counted = False
         self._open: dict[int, Open] = {}
         self._role = ROLE
         self._ended = False
@@ -90,10 +91,8 @@ class MessageStream:
     @property
     def usage(self) -> Usage | None:
         """As the vendor counted it; before its end, its input and the output by our own count."""
-        if self._final is not None or self._reported is None:
-            return self._final
-        usage = read_usage(self._reported)
-        if usage is not None:
+        usage = self._tally.usage
+        if usage is not None and not self._counted and not usage.refused:
             usage.output_text = estimated_tokens(self._delivered)
             usage.reasoning = 0
             usage.partial = True
@@ -132,12 +131,11 @@ class MessageStream:
 
     def _start(self, message: Message) -> None:
         self._id, self._model = message.id, message.model
-        self._reported = message.usage
+        self._tally.take(message.usage)
 
-    def _end_message(self, delta: Delta, usage: ReportedUsage | None) -> ChatEvent | None:
-        if usage is not None:
-            self._reported = updated(self._reported or ReportedUsage(), usage)
-            self._final = read_usage(self._reported)
+    def _end_message(self, delta: Delta, usage: Raw) -> ChatEvent | None:
+        self._tally.take(usage)
+        self._counted = self._counted or usage not in (NOTHING, NULL)
         if delta.stop_reason is None or self._ended:
             return None
         self._ended = True
@@ -154,7 +152,7 @@ class MessageStream:
             "native_finish_reason": delta.stop_reason,
         }
         step = self._step(_encode([choice]), utf8_bytes(refusal or ""))
-        step.finish_reason, step.usage = reason, self._final
+        step.finish_reason, step.usage = reason, self.usage
         return step
 
     def _close(self) -> None:

@@ -8,10 +8,11 @@
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import Meta, Raw, Struct
 
 from altyn.chat import Usage
-from altyn.upstream.dialects.usage import TOKENS_MAX
+from altyn.upstream.dialects.usage import NOTHING, NULL, TOKENS_MAX
 
 Tokens = Annotated[int, Meta(ge=0, le=TOKENS_MAX)] | None
 
@@ -41,21 +42,48 @@ class ReportedUsage(Struct, gc=False):
     server_tool_use: ServerTools | None = None
 
 
-def updated(first: ReportedUsage, last: ReportedUsage) -> ReportedUsage:
-    """What holds after a later report: each of its members that is there, and the rest of before.
+_REPORT = msgspec.json.Decoder(ReportedUsage)
 
-    Input grows where the vendor's own tools ran (recorded: 2293 at the start, 4714 at the end).
+
+class Tally:
+    """What one answer reports, from the first report to the last.
+
+    A number that cannot be right makes it `refused`: the answer is good all the same.
     """
-    return ReportedUsage(
-        **{
-            name: getattr(first, name) if (told := getattr(last, name)) is None else told
-            for name in ReportedUsage.__struct_fields__
-        }
-    )
+
+    def __init__(self) -> None:
+        self._reported: ReportedUsage | None = None
+        self._refused = False
+
+    def take(self, report: Raw) -> None:
+        """A report as it stands on the wire. A later one holds, and what it leaves out stays.
+
+        Input grows where the vendor's own tools ran (recorded: 2293 at the start, 4714 at the end).
+        """
+        if report in (NOTHING, NULL):
+            return
+        try:
+            reported = _REPORT.decode(report)
+        except msgspec.ValidationError:
+            self._refused = True
+            return
+        self._reported = reported if self._reported is None else _updated(self._reported, reported)
+
+    @property
+    def usage(self) -> Usage | None:
+        """The disjoint kinds. None if nothing was counted."""
+        return Usage(refused=True) if self._refused else _read_usage(self._reported)
 
 
-def read_usage(reported: ReportedUsage | None) -> Usage | None:
-    """Turn a report into disjoint kinds. None if it counts nothing."""
+def _updated(first: ReportedUsage, last: ReportedUsage) -> ReportedUsage:
+    members = {
+        name: getattr(first, name) if (told := getattr(last, name)) is None else told
+        for name in ReportedUsage.__struct_fields__
+    }
+    return ReportedUsage(**members)
+
+
+def _read_usage(reported: ReportedUsage | None) -> Usage | None:
     if reported is None or (reported.input_tokens is None and reported.output_tokens is None):
         return None
     output = reported.output_tokens or 0
