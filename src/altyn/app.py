@@ -53,7 +53,7 @@ from altyn.settings import Settings, read_settings
 from altyn.upstream.client import Client
 from altyn.upstream.provider import list_providers
 from altyn.upstream.router import Router
-from altyn.usage.record import save_records
+from altyn.usage.record import record_changes
 from altyn.web.welcome import PATHS, Welcome
 
 log = structlog.get_logger("altyn.app")
@@ -96,7 +96,7 @@ class App:
             await self.database.write(workers.end_other_workers)
         self.owner: Owner = await self.database.write(workers.start_worker)
         reach("start")
-        self.writer = Writer(self.database, owner=self.owner, save_records=save_records)
+        self.writer = Writer(self.database, owner=self.owner, record_changes=record_changes)
         self.client = Client(self.router)
         self.ring = Ring(self.database)
         self.desk = Desk(

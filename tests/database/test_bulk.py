@@ -5,12 +5,13 @@ import sqlite3
 import pytest
 
 from altyn.database import bulk
-from altyn.database.bulk import parts, rows
+from altyn.database.bulk import Change, parts, rows
 from altyn.ledger import store
 from altyn.usage import record
 from fakes.books import open_books
 
 SPENDS = store.SPENDS
+VERBS = ("insert", "update", "increase", "put", "add")
 NUMBERS = (0, 1, 2, 3, 63, 64, 65, 130)
 
 
@@ -22,6 +23,10 @@ async def table(migrated_url):
         yield books.database, key
 
 
+async def change(database, verb, values, some=SPENDS):
+    await database.write(lambda tx: tx.change_rows([Change(verb, some, values)]))
+
+
 async def spends(database):
     found = await database.read("SELECT window_at, spent_nanos, held_nanos FROM key_spends")
     return sorted(tuple(row) for row in found)
@@ -29,19 +34,30 @@ async def spends(database):
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_parts_are_the_whole_in_its_order(number):
-    values = list(range(number))
+    values = [(value,) for value in range(number)]
 
     cut = list(parts(values))
 
     assert [value for part in cut for value in part] == values
-    assert {len(part) for part in cut} <= set(bulk.PART_SIZES)
+    assert all(0 < len(part) <= bulk.PART_MAX for part in cut)
+
+
+@pytest.mark.parametrize(("number", "size"), [(1, 1), (2, 2), (3, 4), (4, 4), (33, 64), (64, 64)])
+def test_a_padded_part_ends_with_rows_that_match_nothing(number, size):
+    part = [(value,) for value in range(number)]
+
+    full = bulk.padded(part)
+
+    assert len(full) == size
+    assert list(full[:number]) == part
+    assert set(full[number:]) <= {(None,)}
 
 
 async def test_rows_are_inserted_and_found_by_their_keys(table):
     database, key = table
     values = [(key, window, window + 1, 0) for window in range(130)]
 
-    await database.write(lambda tx: tx.insert_rows(SPENDS, values))
+    await change(database, "insert", values)
 
     found = await database.write(
         lambda tx: tx.fetch_rows(SPENDS, [(key, window) for window in range(5, 80)])
@@ -53,43 +69,51 @@ async def test_nothing_is_nothing(table):
     database, _ = table
 
     async def work(tx):
-        await tx.insert_rows(SPENDS, [])
-        await tx.put_rows(SPENDS, [])
-        await tx.add_rows(SPENDS, [])
-        counts = (await tx.update_rows(SPENDS, []), await tx.delete_rows(store.HOLDS, []))
-        return counts, list(await tx.fetch_rows(SPENDS, []))
+        await tx.change_rows([])
+        await tx.change_rows([Change(verb, SPENDS, []) for verb in VERBS])
+        return list(await tx.fetch_rows(SPENDS, []))
 
-    assert await database.write(work) == ((0, 0), [])
+    assert await database.write(work) == []
 
 
-async def test_an_update_says_how_many_rows_it_found(table):
+@pytest.mark.parametrize(
+    ("verb", "left"),
+    [
+        ("update", [(1, 5, 0), (2, 2, 2)]),
+        ("increase", [(1, 6, 1), (2, 2, 2)]),
+        ("put", [(1, 5, 0), (2, 2, 2), (3, 7, 0)]),
+        ("add", [(1, 6, 1), (2, 2, 2), (3, 7, 0)]),
+    ],
+)
+async def test_a_verb_does_to_the_row_that_is_there_and_to_the_one_that_is_not(table, verb, left):
     database, key = table
-    await database.write(lambda tx: tx.insert_rows(SPENDS, [(key, 1, 1, 1), (key, 2, 2, 2)]))
+    await change(database, "insert", [(key, 1, 1, 1), (key, 2, 2, 2)])
 
-    found = await database.write(
-        lambda tx: tx.update_rows(SPENDS, [(key, 1, 10, 0), (key, 3, 30, 0)])
+    await change(database, verb, [(key, 3, 7, 0), (key, 1, 5, 0)])
+
+    assert await spends(database) == left
+
+
+async def test_many_changes_become_true_together(table):
+    database, key = table
+    revisions = rows("revisions", "name", "name text, number")
+    await change(database, "insert", [(key, 1, 1, 1), (key, 2, 2, 2)])
+    await change(database, "insert", [("one", 1), ("two", 2)], revisions)
+
+    await database.write(
+        lambda tx: tx.change_rows(
+            [
+                Change("increase", SPENDS, [(key, 1, 10, 0)]),
+                Change("insert", SPENDS, [(key, 3, 3, 3)]),
+                Change("delete", revisions, [("one",)]),
+                Change("put", revisions, [("two", 22), ("three", 3)]),
+            ]
+        )
     )
 
-    assert found == 1
-    assert await spends(database) == [(1, 10, 0), (2, 2, 2)]
-
-
-async def test_rows_are_put_over_what_is_there(table):
-    database, key = table
-    await database.write(lambda tx: tx.insert_rows(SPENDS, [(key, 1, 1, 1)]))
-
-    await database.write(lambda tx: tx.put_rows(SPENDS, [(key, 1, 5, 0), (key, 2, 6, 0)]))
-
-    assert await spends(database) == [(1, 5, 0), (2, 6, 0)]
-
-
-async def test_numbers_are_added_to_what_is_there(table):
-    database, key = table
-    await database.write(lambda tx: tx.insert_rows(SPENDS, [(key, 1, 1, 1)]))
-
-    await database.write(lambda tx: tx.add_rows(SPENDS, [(key, 2, 6, 0), (key, 1, 5, 0)]))
-
-    assert await spends(database) == [(1, 6, 1), (2, 6, 0)]
+    assert await spends(database) == [(1, 11, 1), (2, 2, 2), (3, 3, 3)]
+    found = await database.read("SELECT name, number FROM revisions WHERE number < 30")
+    assert sorted(tuple(row) for row in found) == [("three", 3), ("two", 22)]
 
 
 async def test_text_comes_back_as_it_went_in(table):
@@ -97,27 +121,31 @@ async def test_text_comes_back_as_it_went_in(table):
     texts = ["", "Ж", "'; DROP TABLE revisions; --", '"\\', "\U0001f600", "a\nb"]
     revisions = rows("revisions", "name", "name text, number")
 
-    await database.write(lambda tx: tx.insert_rows(revisions, [(text, 2**62) for text in texts]))
+    await change(database, "insert", [(text, 2**62) for text in texts], revisions)
 
     found = await database.write(lambda tx: tx.fetch_rows(revisions, [(text,) for text in texts]))
     assert sorted(tuple(row) for row in found) == sorted((text, 2**62) for text in texts)
 
 
+READS = (store.ACCOUNTS, store.HOLDS, store.SPENDS, store.REFERENCES, store.RECORDED)
+CHANGES = [
+    ("update", store.ACCOUNTS_CHANGED),
+    ("increase", store.OPERATORS_CHANGED),
+    ("update", store.HOLDS_UNKNOWN),
+    ("update", store.HOLDS_NOTED),
+    ("delete", store.HOLDS),
+    ("put", store.SPENDS),
+    ("add", record.HOURS),
+]
 STATEMENTS = [
-    *((bulk.sqlite_select, some) for some in (store.ACCOUNTS, store.HOLDS, store.SPENDS)),
-    *((bulk.sqlite_select, some) for some in (store.REFERENCES, store.RECORDED)),
-    *((bulk.sqlite_update, some) for some in (store.ACCOUNTS_CHANGED, store.HOLDS_UNKNOWN)),
-    (bulk.sqlite_update, store.HOLDS_NOTED),
-    (bulk.sqlite_delete, store.HOLDS),
-    (bulk.sqlite_put, store.SPENDS),
-    (bulk.sqlite_add, record.HOURS),
+    *((bulk.sqlite_select(some, 3), some) for some in READS),
+    *((bulk.sqlite_change(verb, some, 3), some) for verb, some in CHANGES),
 ]
 
 
-@pytest.mark.parametrize(("write", "some"), STATEMENTS)
-def test_no_statement_of_a_batch_scans_a_table(sqlite_url, write, some):
+@pytest.mark.parametrize(("sql", "some"), STATEMENTS)
+def test_no_statement_of_a_batch_scans_a_table(sqlite_url, sql, some):
     connection = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
-    sql = write(some, 3)
 
     plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * sql.count("?")).fetchall()
 

@@ -14,7 +14,7 @@ from altyn.ledger import workers
 from altyn.ledger.audit import Finding, verify
 from altyn.ledger.moves import Balance, Deposit, Hold, KeyWindow, Resolve
 from altyn.ledger.writer import Writer
-from altyn.usage.record import UsageRecord, save_records
+from altyn.usage.record import UsageRecord, record_changes
 
 MODEL = "sandbox/echo"
 
@@ -89,7 +89,7 @@ async def open_books(url: str) -> AsyncIterator[Books]:
     await database.open()
     try:
         owner = await database.write(workers.start_worker)
-        writer = Writer(database, owner=owner, save_records=save_records)
+        writer = Writer(database, owner=owner, record_changes=record_changes)
         yield Books(database, writer)
         await writer.drain()
     finally:

@@ -28,7 +28,7 @@ from altyn.ledger.moves import (
     RefundAboveChargeError,
 )
 from altyn.ledger.writer import Writer
-from altyn.usage.record import save_records
+from altyn.usage.record import record_changes
 from fakes.books import Books, hold, settle
 
 PEOPLE = 3
@@ -83,7 +83,7 @@ class Ledger(RuleBasedStateMachine):
         await database.open()
         await database.write(workers.end_other_workers)
         owner = await database.write(workers.start_worker)
-        return Books(database, Writer(database, owner=owner, save_records=save_records))
+        return Books(database, Writer(database, owner=owner, record_changes=record_changes))
 
     async def check(self) -> None:
         audit = await verify(self.books.database)

@@ -163,6 +163,18 @@ async def test_a_note_is_kept_with_its_hold(books):
     ) == [("sent", "p", "u", 7)]
 
 
+async def test_a_note_that_meets_the_end_of_its_hold_leaves_nothing_behind(books):
+    account = await books.add_account(100)
+    key = await books.add_key(account)
+    await books.writer.post(hold(account, key, "h1", 10))
+
+    books.writer.tell(Note(request_id="h1", provider="p", upstream_id="u", delivered_bytes=7))
+    await books.writer.post(settle(account, key, "h1", 4, held=10))
+
+    assert await books.read("SELECT request_id FROM holds") == []
+    assert await books.balance(account) == (96, 0)
+
+
 async def test_a_note_that_cannot_be_written_disturbs_nobody(books, unreliable):
     unreliable.faults = ["down"]
 

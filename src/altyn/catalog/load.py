@@ -9,7 +9,8 @@ from altyn.catalog.model import Model, builtin_models, read_model
 from altyn.catalog.price import PARTS_PER_MARKUP, Price, read_price
 from altyn.catalog.pricebook import MarkupRow, PriceBook, PriceKind, PriceRow
 from altyn.catalog.route import Route, list_routes
-from altyn.database.engine import Database, Row, Transaction, bump_revision, now_ms
+from altyn.database.bulk import Row
+from altyn.database.engine import Database, Transaction, bump_revision, now_ms
 from altyn.errors import OperatorError, UnknownNameError
 
 

@@ -17,7 +17,7 @@ from altyn.errors import OperatorError
 from altyn.ledger.store import find_operator_accounts
 from altyn.ledger.writer import Owner, Writer
 from altyn.settings import Settings
-from altyn.usage.record import save_records
+from altyn.usage.record import record_changes
 
 
 class Office(Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ async def open_office(settings: Settings) -> AsyncIterator[Office]:
         writer = Writer(
             database,
             owner=Owner(None, await database.write(_first_shard)),
-            save_records=save_records,
+            record_changes=record_changes,
         )
         if not await database.read("SELECT 1 FROM models LIMIT 1"):
             from altyn.control.furnish import furnish  # noqa: PLC0415 -- most commands start without

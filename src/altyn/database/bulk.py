@@ -4,10 +4,13 @@ A batch of the ledger touches a handful of tables whatever its size. SQLite take
 PostgreSQL takes one array for each column.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, Literal, NamedTuple
+
+Row = Sequence[Any]
+"""One row, by position: the SELECT or the `Rows` beside it names the columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,19 +44,43 @@ def rows(table: str, key: str, columns: str) -> Rows:
     return Rows(table, tuple(name.strip() for name in key.split(",")), tuple(pairs))
 
 
-PART_SIZES = (64, 32, 16, 8, 4, 2, 1)
+Verb = Literal["insert", "update", "increase", "put", "add", "delete"]
+"""`update` sets every column that is not part of the key, `increase` adds to it; `put` and `add` do
+the same, and insert the row that is not there yet. `delete` takes keys instead of rows.
+"""
 
 
-def parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Cut *values* into parts of few different sizes, so that few statements are ever prepared."""
-    start = 0
-    for size in PART_SIZES:
-        while len(values) - start >= size:
-            yield values[start : start + size]
-            start += size
+BY_KEY: frozenset[Verb] = frozenset({"update", "increase", "delete"})
+"""The verbs that look for their rows and pass over a key that is not there."""
 
 
-def columns_of(values: Sequence[Sequence[Any]]) -> list[list[Any]]:
+class Change(NamedTuple):
+    """What becomes of some rows of a table."""
+
+    verb: Verb
+    rows: Rows
+    values: Sequence[Row]
+
+
+PART_MAX = 64
+"""Rows in one statement of SQLite."""
+
+
+def parts(values: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    for start in range(0, len(values), PART_MAX):
+        yield values[start : start + PART_MAX]
+
+
+def padded(part: Sequence[Row]) -> Sequence[Row]:
+    """Fill a part up to a power of two with rows of NULL, so that few statements are ever prepared.
+
+    For rows that are looked for by their key: NULL is no row's key.
+    """
+    missing = (1 << (len(part) - 1).bit_length()) - len(part)
+    return [*part, *[(None,) * len(part[0])] * missing] if missing else part
+
+
+def columns_of(values: Sequence[Row]) -> list[list[Any]]:
     """Turn rows into one list for each column."""
     return [list(column) for column in zip(*values, strict=True)]
 
@@ -75,39 +102,40 @@ def sqlite_select(rows: Rows, count: int) -> str:
 
 
 @cache
-def sqlite_insert(rows: Rows, count: int) -> str:
+def sqlite_change(verb: Verb, rows: Rows, count: int) -> str:
+    return _SQLITE[verb](rows, count)
+
+
+def _sqlite_insert(rows: Rows, count: int) -> str:
     return (
         f"INSERT INTO {rows.table} ({', '.join(rows.names)})"
         f" VALUES {_places(len(rows.columns), count)}"
     )
 
 
-@cache
-def sqlite_update(rows: Rows, count: int) -> str:
-    # SQLite names the columns of VALUES by their place. The statement has to begin with UPDATE:
-    # Python's driver does not count the rows of one that begins with WITH.
+def _sqlite_update(rows: Rows, count: int, *, sums: bool = False) -> str:
+    # SQLite names the columns of VALUES by their place.
     places = {name: f"column{place}" for place, name in enumerate(rows.names, 1)}
     return (
-        f"UPDATE {rows.table} SET {', '.join(f'{name} = {places[name]}' for name in rows.others)}"
+        f"UPDATE {rows.table} SET {_settings(rows, places, sums=sums)}"
         f" FROM (VALUES {_places(len(places), count)})"
         f" WHERE {' AND '.join(f'{rows.table}.{name} = {places[name]}' for name in rows.key)}"
     )
 
 
-@cache
-def sqlite_add(rows: Rows, count: int) -> str:
-    return f"{sqlite_insert(rows, count)} {_added(rows)}"
-
-
-@cache
-def sqlite_delete(rows: Rows, count: int) -> str:
+def _sqlite_delete(rows: Rows, count: int) -> str:
     (key,) = rows.key  # with more than one column SQLite would scan the table
     return f"DELETE FROM {rows.table} WHERE {key} IN (VALUES {_places(1, count)})"
 
 
-@cache
-def sqlite_put(rows: Rows, count: int) -> str:
-    return f"{sqlite_insert(rows, count)} {_put(rows)}"
+_SQLITE: dict[Verb, Callable[[Rows, int], str]] = {
+    "insert": _sqlite_insert,
+    "update": _sqlite_update,
+    "increase": lambda rows, count: _sqlite_update(rows, count, sums=True),
+    "put": lambda rows, count: f"{_sqlite_insert(rows, count)} {_put(rows)}",
+    "add": lambda rows, count: f"{_sqlite_insert(rows, count)} {_added(rows)}",
+    "delete": _sqlite_delete,
+}
 
 
 def _places(width: int, count: int) -> str:
@@ -122,55 +150,71 @@ def postgres_select(rows: Rows, *, lock: bool) -> str:
     key = ", ".join(rows.key)
     return (
         f"SELECT {', '.join(rows.names)} FROM {rows.table}"
-        f" WHERE ({key}) IN (SELECT * FROM unnest({_key_arrays(rows)}))"
+        f" WHERE ({key}) IN (SELECT * FROM unnest({_arrays(rows.key, rows, 1)}))"
         f"{f' ORDER BY {key} FOR UPDATE' if lock else ''}"
     )
 
 
 @cache
-def postgres_insert(rows: Rows) -> str:
-    return f"INSERT INTO {rows.table} ({', '.join(rows.names)}) SELECT * FROM {_unnest(rows)}"
+def postgres_changes(changes: Sequence[tuple[Verb, Rows]]) -> str:
+    """One statement for many changes, because each statement is a round trip of the whole batch.
+
+    All of it sees the tables as they were before, so no row may be changed twice.
+    """
+    parts = []
+    place = 1
+    for number, (verb, rows) in enumerate(changes):
+        parts.append(f"change_{number} AS ({_POSTGRES[verb](rows, place)})")
+        place += len(rows.key if verb == "delete" else rows.columns)
+    return f"WITH {', '.join(parts)} SELECT"
 
 
-@cache
-def postgres_update(rows: Rows) -> str:
-    names = [f"new_{name}" for name in rows.names]
+def _postgres_insert(rows: Rows, place: int) -> str:
+    return (
+        f"INSERT INTO {rows.table} ({', '.join(rows.names)})"
+        f" SELECT * FROM unnest({_arrays(rows.names, rows, place)})"
+    )
+
+
+def _postgres_update(rows: Rows, place: int, *, sums: bool = False) -> str:
+    fresh = {name: f"new_{name}" for name in rows.names}
     same = " AND ".join(f"{rows.table}.{name} = new_{name}" for name in rows.key)
     return (
-        f"UPDATE {rows.table} SET {', '.join(f'{name} = new_{name}' for name in rows.others)}"
-        f" FROM {_unnest(rows)} AS fresh ({', '.join(names)}) WHERE {same}"
+        f"UPDATE {rows.table} SET {_settings(rows, fresh, sums=sums)}"
+        f" FROM unnest({_arrays(rows.names, rows, place)}) AS fresh ({', '.join(fresh.values())})"
+        f" WHERE {same}"
     )
 
 
-@cache
-def postgres_add(rows: Rows) -> str:
-    return f"{postgres_insert(rows)} {_added(rows)}"
-
-
-@cache
-def postgres_delete(rows: Rows) -> str:
+def _postgres_delete(rows: Rows, place: int) -> str:
     return (
-        f"DELETE FROM {rows.table}"
-        f" WHERE ({', '.join(rows.key)}) IN (SELECT * FROM unnest({_key_arrays(rows)}))"
+        f"DELETE FROM {rows.table} WHERE ({', '.join(rows.key)})"
+        f" IN (SELECT * FROM unnest({_arrays(rows.key, rows, place)}))"
     )
 
 
-@cache
-def postgres_put(rows: Rows) -> str:
-    return f"{postgres_insert(rows)} {_put(rows)}"
+_POSTGRES: dict[Verb, Callable[[Rows, int], str]] = {
+    "insert": _postgres_insert,
+    "update": _postgres_update,
+    "increase": lambda rows, place: _postgres_update(rows, place, sums=True),
+    "put": lambda rows, place: f"{_postgres_insert(rows, place)} {_put(rows)}",
+    "add": lambda rows, place: f"{_postgres_insert(rows, place)} {_added(rows)}",
+    "delete": _postgres_delete,
+}
 
 
-def _key_arrays(rows: Rows) -> str:
+def _arrays(names: Sequence[str], rows: Rows, first: int) -> str:
     types = dict(rows.columns)
-    return ", ".join(f"${place}::{types[name]}[]" for place, name in enumerate(rows.key, 1))
-
-
-def _unnest(rows: Rows) -> str:
-    arrays = ", ".join(f"${place}::{kind}[]" for place, (_, kind) in enumerate(rows.columns, 1))
-    return f"unnest({arrays})"
+    return ", ".join(f"${place}::{types[name]}[]" for place, name in enumerate(names, first))
 
 
 # Both -----------------------------------------------------------------------------------------
+
+
+def _settings(rows: Rows, fresh: dict[str, str], *, sums: bool) -> str:
+    """The columns that are not part of the key, set to their fresh values or raised by them."""
+    old = {name: f"{rows.table}.{name} + " if sums else "" for name in rows.others}
+    return ", ".join(f"{name} = {old[name]}{fresh[name]}" for name in rows.others)
 
 
 def _added(rows: Rows) -> str:

@@ -11,12 +11,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from altyn.database.bulk import Rows
+from altyn.database.bulk import Change, Row, Rows
 from altyn.errors import AltynError
 
 T = TypeVar("T")
-Row = Sequence[Any]
-"""One row of an answer, by position: the SELECT beside it names the columns."""
 
 
 class Transaction(Protocol):
@@ -39,22 +37,8 @@ class Transaction(Protocol):
         """The rows of a table with these keys, locked in the order of their keys if asked."""
         ...
 
-    async def insert_rows(self, rows: Rows, values: Sequence[Row]) -> None: ...
-
-    async def update_rows(self, rows: Rows, values: Sequence[Row]) -> int:
-        """Set every column that is not part of the key; say how many rows were found."""
-        ...
-
-    async def delete_rows(self, rows: Rows, keys: Sequence[Row]) -> int:
-        """Delete the rows with these keys; say how many were found."""
-        ...
-
-    async def put_rows(self, rows: Rows, values: Sequence[Row]) -> None:
-        """Insert, or set every column that is not part of the key."""
-        ...
-
-    async def add_rows(self, rows: Rows, values: Sequence[Row]) -> None:
-        """Insert, or add every number that is not part of the key to the row that is there."""
+    async def change_rows(self, changes: Sequence[Change]) -> None:
+        """Make all these changes, on PostgreSQL in one round trip. None may touch another's row."""
         ...
 
 

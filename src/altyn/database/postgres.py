@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Any, TypeVar
 
 import asyncpg
 
 from altyn.database import bulk
-from altyn.database.bulk import Rows
+from altyn.database.bulk import Change, Row, Rows
 from altyn.database.engine import (
     CommitUnknownError,
     Database,
-    Row,
     StoreUnavailableError,
     Transaction,
     Work,
@@ -70,30 +70,12 @@ class PostgresTransaction(Transaction):
             return []
         return await self.fetch(bulk.postgres_select(rows, lock=lock), *bulk.columns_of(keys))
 
-    async def insert_rows(self, rows: Rows, values: Sequence[Row]) -> None:
-        if values:
-            await self.connection.execute(bulk.postgres_insert(rows), *bulk.columns_of(values))
-
-    async def update_rows(self, rows: Rows, values: Sequence[Row]) -> int:
-        if not values:
-            return 0
-        return await self.execute(bulk.postgres_update(rows), *bulk.columns_of(values))
-
-    async def delete_rows(self, rows: Rows, keys: Sequence[Row]) -> int:
-        if not keys:
-            return 0
-        return await self.execute(bulk.postgres_delete(rows), *bulk.columns_of(keys))
-
-    async def put_rows(self, rows: Rows, values: Sequence[Row]) -> None:
-        if values:
-            await self.connection.execute(bulk.postgres_put(rows), *bulk.columns_of(values))
-
-    async def add_rows(self, rows: Rows, values: Sequence[Row]) -> None:
-        # In the order of the key: two processes that add to the same rows must not meet head-on.
-        if values:
-            width = len(rows.key)
-            ordered = sorted(values, key=lambda row: tuple(row[:width]))
-            await self.connection.execute(bulk.postgres_add(rows), *bulk.columns_of(ordered))
+    async def change_rows(self, changes: Sequence[Change]) -> None:
+        real = [change for change in changes if change.values]
+        if real:
+            sql = bulk.postgres_changes(tuple((verb, rows) for verb, rows, _ in real))
+            columns = [bulk.columns_of(values) for _, _, values in real]
+            await self.connection.execute(sql, *chain.from_iterable(columns))
 
 
 class PostgresDatabase(Database):

@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from altyn.database import bulk
-from altyn.database.bulk import Rows
-from altyn.database.engine import Database, Row, StoreUnavailableError, Transaction, Work
+from altyn.database.bulk import Change, Row, Rows
+from altyn.database.engine import Database, StoreUnavailableError, Transaction, Work
 from altyn.errors import StoreLockedError
 
 T = TypeVar("T")
@@ -56,34 +56,16 @@ class SqliteTransaction(Transaction):
         lock: bool = False,  # noqa: ARG002 -- the writer is alone already
     ) -> Sequence[Row]:
         found: list[Row] = []
-        for part in bulk.parts(keys):
+        for part in map(bulk.padded, bulk.parts(keys)):
             (document,) = self._run(bulk.sqlite_select(rows, len(part)), part).fetchone()
             found += msgspec.json.decode(document)
         return found
 
-    async def insert_rows(self, rows: Rows, values: Sequence[Row]) -> None:
-        for part in bulk.parts(values):
-            self._run(bulk.sqlite_insert(rows, len(part)), part)
-
-    async def update_rows(self, rows: Rows, values: Sequence[Row]) -> int:
-        return sum(
-            self._run(bulk.sqlite_update(rows, len(part)), part).rowcount
-            for part in bulk.parts(values)
-        )
-
-    async def delete_rows(self, rows: Rows, keys: Sequence[Row]) -> int:
-        return sum(
-            self._run(bulk.sqlite_delete(rows, len(part)), part).rowcount
-            for part in bulk.parts(keys)
-        )
-
-    async def put_rows(self, rows: Rows, values: Sequence[Row]) -> None:
-        for part in bulk.parts(values):
-            self._run(bulk.sqlite_put(rows, len(part)), part)
-
-    async def add_rows(self, rows: Rows, values: Sequence[Row]) -> None:
-        for part in bulk.parts(values):
-            self._run(bulk.sqlite_add(rows, len(part)), part)
+    async def change_rows(self, changes: Sequence[Change]) -> None:
+        for verb, rows, values in changes:
+            parts = bulk.parts(values)
+            for part in map(bulk.padded, parts) if verb in bulk.BY_KEY else parts:
+                self._run(bulk.sqlite_change(verb, rows, len(part)), part)
 
     def _run(self, sql: str, part: Sequence[Row]) -> sqlite3.Cursor:
         return self.connection.execute(sql, list(chain.from_iterable(part)))

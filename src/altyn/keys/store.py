@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from altyn.database.engine import Database, Row, Transaction, bump_revision, now_ms
+from altyn.database.bulk import Row
+from altyn.database.engine import Database, Transaction, bump_revision, now_ms
 from altyn.errors import OperatorError, UnknownNameError
 from altyn.keys.key import Mode, Period, digest, mint, parse
 from altyn.money import Nanos

@@ -1,9 +1,9 @@
 """Read the part of the ledger that a batch needs, and write what the book decided."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from altyn.database.bulk import rows
+from altyn.database.bulk import Change, rows
 from altyn.database.engine import Transaction, now_ms
 from altyn.ledger.book import MAX_HOLD_MS, Account, Book, Entered, HeldAmount, Spend
 from altyn.ledger.moves import (
@@ -16,8 +16,8 @@ from altyn.ledger.moves import (
     Resolve,
 )
 
-SaveRecords = Callable[[Transaction, Sequence[Any]], Awaitable[None]]
-"""Writes usage records. They belong to another package, and to the same transaction."""
+RecordChanges = Callable[[Sequence[Any]], list[Change]]
+"""Says how usage records are written. They are another package's, and true with the same commit."""
 
 ACCOUNTS = rows(
     "accounts",
@@ -30,6 +30,7 @@ ACCOUNTS_CHANGED = rows(
     "id",
     "id, posted_nanos, held_nanos, deposited_nanos, used_nanos, chain_hash text, chain_length",
 )
+OPERATORS_CHANGED = rows("accounts", "id", "id, posted_nanos")
 HOLDS = rows("holds", "request_id", "request_id text, amount_nanos, account_id")
 HOLDS_OPENED = rows(
     "holds",
@@ -126,72 +127,71 @@ def _needs(moves: Sequence[Move], *, replay: bool) -> tuple[Keys, Keys, Keys, Ke
 
 
 async def save(
-    tx: Transaction, book: Book, *, worker_id: int | None, save_records: SaveRecords
+    tx: Transaction, book: Book, *, worker_id: int | None, record_changes: RecordChanges
 ) -> None:
     """Write what *book* decided."""
-    await _save_accounts(tx, book)
-    await _save_holds(tx, book, worker_id)
-    await tx.insert_rows(ENTRIES, book.entries)
-    if book.records:
-        await save_records(tx, book.records)
-
-
-async def _save_accounts(tx: Transaction, book: Book) -> None:
-    touched = [book.accounts[number] for number in sorted(book.touched)]
-    await tx.update_rows(
-        ACCOUNTS_CHANGED,
+    await tx.change_rows(
         [
-            (
-                account.id,
-                account.posted_nanos,
-                account.held_nanos,
-                account.deposited_nanos,
-                account.used_nanos,
-                account.chain_hash,
-                account.chain_length,
-            )
-            for account in touched
-        ],
+            Change("update", ACCOUNTS_CHANGED, _accounts(book)),
+            Change("increase", OPERATORS_CHANGED, sorted(book.operator_nanos.items())),
+            Change("put", SPENDS, _spends(book)),
+            Change("insert", HOLDS_OPENED, _holds(book, worker_id)),
+            Change("update", HOLDS_UNKNOWN, book.unknown),
+            Change("update", HOLDS_NOTED, _notes(book)),
+            Change("delete", HOLDS, book.resolved),
+            Change("insert", ENTRIES, book.entries),
+            *record_changes(book.records),
+        ]
     )
-    for account_id, nanos in sorted(book.operator_nanos.items()):
-        await tx.execute(
-            "UPDATE accounts SET posted_nanos = posted_nanos + $2 WHERE id = $1", account_id, nanos
+
+
+def _accounts(book: Book) -> list[tuple[Any, ...]]:
+    return [
+        (
+            account.id,
+            account.posted_nanos,
+            account.held_nanos,
+            account.deposited_nanos,
+            account.used_nanos,
+            account.chain_hash,
+            account.chain_length,
         )
+        for account in (book.accounts[number] for number in sorted(book.touched))
+    ]
+
+
+def _spends(book: Book) -> list[tuple[Any, ...]]:
     spends = [(key, book.spends[key]) for key in sorted(book.touched_spends)]
-    await tx.put_rows(
-        SPENDS, [(*key, spend.spent_nanos, spend.held_nanos) for key, spend in spends]
-    )
+    return [(*key, spend.spent_nanos, spend.held_nanos) for key, spend in spends]
 
 
-async def _save_holds(tx: Transaction, book: Book, worker_id: int | None) -> None:
-    await tx.insert_rows(
-        HOLDS_OPENED,
-        [
-            (
-                hold.request_id,
-                hold.account_id,
-                hold.key_id,
-                hold.amount_nanos,
-                "open",
-                hold.key_window.window_at if hold.key_window else None,
-                "prepared",
-                hold.model,
-                hold.price_id,
-                hold.input_bound,
-                int(hold.streamed),
-                worker_id,
-                book.at,
-                book.at + MAX_HOLD_MS,
-            )
-            for hold in book.opened
-        ],
-    )
-    await tx.update_rows(HOLDS_UNKNOWN, book.unknown)
-    await tx.update_rows(
-        HOLDS_NOTED,
-        [
-            (note.request_id, "sent", note.provider, note.upstream_id, note.delivered_bytes)
-            for note in book.notes.values()
-        ],
-    )
-    await tx.delete_rows(HOLDS, book.resolved)
+def _holds(book: Book, worker_id: int | None) -> list[tuple[Any, ...]]:
+    return [
+        (
+            hold.request_id,
+            hold.account_id,
+            hold.key_id,
+            hold.amount_nanos,
+            "open",
+            hold.key_window.window_at if hold.key_window else None,
+            "prepared",
+            hold.model,
+            hold.price_id,
+            hold.input_bound,
+            int(hold.streamed),
+            worker_id,
+            book.at,
+            book.at + MAX_HOLD_MS,
+        )
+        for hold in book.opened
+    ]
+
+
+def _notes(book: Book) -> list[tuple[Any, ...]]:
+    # A hold that ends in this very batch needs no note, and no row may be changed twice.
+    ended = {row[0] for row in (*book.resolved, *book.unknown)}
+    return [
+        (note.request_id, "sent", note.provider, note.upstream_id, note.delivered_bytes)
+        for note in book.notes.values()
+        if note.request_id not in ended
+    ]

@@ -2,7 +2,8 @@
 
 from msgspec import Struct
 
-from altyn.database.engine import Database, Row, Transaction
+from altyn.database.bulk import Row
+from altyn.database.engine import Database, Transaction
 from altyn.ledger import store
 from altyn.ledger.writer import Owner
 

@@ -21,7 +21,7 @@ from altyn.database.engine import (
 from altyn.ledger import store
 from altyn.ledger.book import Book
 from altyn.ledger.moves import Balance, Hold, Move, Note, RefusedMoveError, Resolve
-from altyn.ledger.store import SaveRecords
+from altyn.ledger.store import RecordChanges
 
 BATCH_MAX = 256
 """Moves in one transaction: large enough to share a sync, small enough not to delay anyone."""
@@ -49,10 +49,10 @@ class _Waiting(Struct):
 class Writer:
     """The only way money moves. One for each process."""
 
-    def __init__(self, database: Database, *, owner: Owner, save_records: SaveRecords) -> None:
+    def __init__(self, database: Database, *, owner: Owner, record_changes: RecordChanges) -> None:
         self.database = database
         self.owner = owner
-        self.save_records = save_records
+        self.record_changes = record_changes
         self.commits = 0
         self.moves = 0
         self._waiting: list[_Waiting] = []
@@ -153,7 +153,9 @@ class Writer:
         await store.load(tx, book, moves)
         reach("batch loaded")
         answers = [_decide(book, move) for move in moves]
-        await store.save(tx, book, worker_id=self.owner.worker_id, save_records=self.save_records)
+        await store.save(
+            tx, book, worker_id=self.owner.worker_id, record_changes=self.record_changes
+        )
         reach("batch saved")
         return answers
 

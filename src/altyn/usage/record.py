@@ -7,8 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from altyn.chat import Usage
-from altyn.database.bulk import rows
-from altyn.database.engine import Transaction
+from altyn.database.bulk import Change, rows
 from altyn.money import Nanos
 
 HOUR_MS = 3_600_000
@@ -75,10 +74,14 @@ COUNTED = len(TOKEN_COLUMNS)
 UNKNOWN = (None,) * COUNTED
 
 
-async def save_records(tx: Transaction, records: Sequence[UsageRecord]) -> None:
-    """Insert *records* and add them to their hours, inside the transaction of their money."""
-    await tx.insert_rows(RECORDS, [_row(record) for record in records])
-    await tx.add_rows(HOURS, _hours(records))
+def record_changes(records: Sequence[UsageRecord]) -> list[Change]:
+    """Insert *records* and add them to their hours: to be made with their money."""
+    if not records:
+        return []
+    return [
+        Change("insert", RECORDS, [_row(record) for record in records]),
+        Change("add", HOURS, _hours(records)),
+    ]
 
 
 def _row(record: UsageRecord) -> tuple[Any, ...]:

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from altyn.database.engine import Database, Row
+from altyn.database.bulk import Row
+from altyn.database.engine import Database
 from altyn.money import Nanos
 from altyn.usage.record import HOUR_MS, RECORDS
 
