@@ -28,8 +28,6 @@ FIRST_KEY_NAME = "first test key"
 NATIVE_PRIORITY = 50
 """A vendor's own API is asked before a middleman, whose routes have priority 100."""
 MIDDLEMAN = "openrouter"
-IN_CHAT_FORMAT = ("openai-chat", "gemini")
-"""Models whose vendor takes OpenAI's chat format: Gemini by a layer of its own."""
 
 
 async def furnish(database: Database, seal: Seal, *, currency: str) -> int:
@@ -170,12 +168,6 @@ def vendor_routes(vendor: KnownVendor, models: Iterable[Model]) -> list[tuple[st
         for model in models
         if model.native is not None
         and model.native.provider == vendor.name
-        and _speaks(vendor, model.native.dialect)
+        and model.native.dialect == vendor.dialect
         and not model.is_retired(today)
     ]
-
-
-def _speaks(vendor: KnownVendor, dialect: str) -> bool:
-    return dialect == vendor.dialect or (
-        vendor.dialect == "openai-chat" and dialect in IN_CHAT_FORMAT
-    )

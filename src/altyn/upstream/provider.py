@@ -68,12 +68,12 @@ VENDORS = (
     KnownVendor(
         "gemini",
         "GEMINI_API_KEY",
-        "openai-chat",
-        "https://generativelanguage.googleapis.com/v1beta/openai",
+        "gemini",
+        "https://generativelanguage.googleapis.com/v1beta",
     ),
     KnownVendor("anthropic", "ANTHROPIC_API_KEY", "anthropic", "https://api.anthropic.com/v1"),
 )
-"""Gemini takes OpenAI's chat format by its compatibility layer."""
+"""Each at the address where it takes its own format."""
 
 
 def check_provider(*, name: str, dialect: str, base_url: str, proxy_url: str | None) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 from altyn.chat import Answer, Chat, ChatEvent, Fault, UpstreamRequest, Usage
 from altyn.errors import UnknownNameError
 from altyn.upstream.dialects.anthropic import Anthropic
+from altyn.upstream.dialects.gemini import Gemini
 from altyn.upstream.dialects.openai_chat import OpenAIChat
 
 
@@ -61,6 +62,7 @@ class Dialect(Protocol):
 DIALECTS: dict[str, Dialect] = {
     "openai-chat": OpenAIChat(name="openai-chat"),
     "anthropic": Anthropic(),
+    "gemini": Gemini(),
     # The sandbox is a vendor that lives inside (`sandbox.play`), and it speaks OpenAI's format.
     "sandbox": OpenAIChat(name="sandbox"),
 }

@@ -50,8 +50,10 @@ NAMED_KINDS: dict[str, Kind] = {
     "billing_hard_limit_reached": "quota",
     "billing_error": "quota",  # Anthropic
     "enforced_spend_limit_reached": "quota",  # Anthropic, as 429
+    "billing_disabled": "quota",  # Google sends it as 403
     "payment_required": "quota",
     "invalid_api_key": "auth",
+    "api_key_invalid": "auth",  # Google sends it as 400
     "authentication": "auth",
     "authentication_error": "auth",
     "permission_denied": "auth",
@@ -78,8 +80,9 @@ NAMED_KINDS: dict[str, Kind] = {
     "constraint_filtered": "bad_request",
 }
 """Names that say more than the status does: OpenAI's `code` and `type`, OpenRouter's
-`metadata.error_type` and `availability.code`, Anthropic's `details.error_code`. Names such as
-`invalid_request_error` stand on errors of every status, so they are below.
+`metadata.error_type` and `availability.code`, Anthropic's `details.error_code`, Google's
+`details[].reason`. Names such as `invalid_request_error` stand on errors of every status, so they
+are below.
 """
 
 VAGUE_KINDS: dict[str, Kind] = {
@@ -104,14 +107,28 @@ STARTS: dict[str, Kind] = {
     "this organization has been disabled": "auth",  # Anthropic
     "your credit balance is too low": "quota",  # Anthropic
     "you have reached your specified api usage limits": "quota",  # Anthropic
+    "api key not valid": "auth",  # Google
+    "api key expired": "auth",  # Google
+    "user location is not supported": "auth",  # Google: where we call from, not what is asked
+    "gemini api free tier is not available": "auth",  # Google
+    "request payload size exceeds": "too_large",  # Google
 }
-"""The operator's trouble, said with 400. Only at the start of the text: a vendor may quote the
+"""Said with 400, most of it the operator's trouble. Only at the start of the text: a vendor may quote the
 caller in a 400, and nobody should be able to put a route to rest by what he writes.
 """
+FILE_TEXTS = ("you do not have permission to access the",)
+"""Google: 403 because of an address in the request, not because of our key."""
 FILTER_TEXTS = ("no endpoints found that support",)
 """OpenRouter: 404 because of this request's tools or images, not because the model is gone."""
-MONEY_TEXTS = ("available credits", "spending limit", "exceeded your current quota")
-"""xAI says it under 403 and 429."""
+MONEY_TEXTS = (
+    "available credits",
+    "spending limit",
+    "exceeded your current quota",
+    "credits are depleted",  # Google
+)
+"""xAI says it under 403 and 429. Google speaks of a quota when it means calls per minute: then it
+says when to come back, and money does not come back by itself.
+"""
 
 
 class Said(Struct, kw_only=True):
@@ -164,13 +181,16 @@ def judge(said: Said, status: int | None) -> Kind:
         return "context_length"
     if kind == "bad_request" and text.startswith(tuple(STARTS)):
         return next(STARTS[start] for start in STARTS if text.startswith(start))
-    if kind in ("auth", "rate_limit") and any(hint in text for hint in MONEY_TEXTS):
+    if kind in ("auth", "rate_limit") and _is_about_money(said, text):
         return "quota"
-    if (kind == "auth" and said.moderated) or (
+    about_request = (kind == "auth" and (said.moderated or text.startswith(FILE_TEXTS))) or (
         kind == "not_found" and text.startswith(FILTER_TEXTS)
-    ):
-        return "bad_request"
-    return kind
+    )
+    return "bad_request" if about_request else kind
+
+
+def _is_about_money(said: Said, text: str) -> bool:
+    return said.retry_after_s is None and any(hint in text for hint in MONEY_TEXTS)
 
 
 def _kind_by_status(said: Said, status: int | None) -> Kind:
@@ -196,7 +216,9 @@ def read_said(body: bytes) -> Said:
     error = _error_object(payload)
     metadata = _object(error.get("metadata"))
     availability = _object(error.get("availability") or metadata.get("availability"))
+    details = _list(error.get("details"))
     names = (
+        *(_object(detail).get("reason") for detail in details),
         metadata.get("error_type"),
         _object(error.get("details")).get("error_code"),
         availability.get("code"),
@@ -213,7 +235,7 @@ def read_said(body: bytes) -> Said:
         names=tuple(name.lower() for name in names if isinstance(name, str)),
         status=_status(error.get("status_code")) or _status(error.get("code")),
         param=_first_text(error.get("param")) or None,
-        retry_after_s=_seconds(availability.get("retry_after")),
+        retry_after_s=_seconds(availability.get("retry_after")) or _retry_delay(details),
         moderated="reasons" in metadata or "flagged_input" in metadata,
     )
 
@@ -233,6 +255,17 @@ def _error_object(payload: Any) -> dict[str, Any]:
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _retry_delay(details: list[Any]) -> float | None:
+    """Google's RetryInfo: "34s", "0.5s". It sends no header."""
+    delays = (_object(detail).get("retryDelay") for detail in details)
+    delay = next((delay for delay in delays if isinstance(delay, str)), "")
+    return _seconds(delay.removesuffix("s"))
 
 
 def _first_text(*values: Any) -> str:
