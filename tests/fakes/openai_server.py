@@ -214,15 +214,20 @@ class FakeOpenAI:
         method, path, _ = first.split(" ")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        self.calls.append({"method": method, "path": path, "headers": headers, "body": body})
-        refusal = self._refuse_key(headers)
+        call = {"method": method, "path": path, "headers": headers, "body": body}
+        self.calls.append(call)
+        return await self._answer(call, writer)
+
+    async def _answer(self, call: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
+        method, path = call["method"], call["path"]
+        refusal = self._refuse_key(call["headers"])
         if refusal is None and path == "/v1/models":
             refusal = Reply(body=json.dumps(self._model_list()).encode())
         if refusal is None and (method, path) != ("POST", "/v1/chat/completions"):
             refusal = _refusal(404, f"Unknown request URL: {method} {path}.", code="unknown_url")
         if refusal is not None:
             return await Sender(writer, refusal, self._gate).send_body(refusal.body or b"")
-        return await self._chat(body, writer)
+        return await self._chat(call["body"], writer)
 
     def _model_list(self) -> dict[str, Any]:
         data = [

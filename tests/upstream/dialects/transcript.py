@@ -277,7 +277,7 @@ def _add(whole: dict[str, Any], name: str, value: Any) -> None:
     elif isinstance(value, dict):
         inner = whole.setdefault(name, {})
         for key, part in value.items():
-            _add(inner, key, part)
+            inner.setdefault(key, None) if part is None else _add(inner, key, part)
     elif isinstance(value, str | list) and known is not None:
         whole[name] = known + value
     else:

@@ -79,6 +79,7 @@ def read_answer(body: bytes) -> Answer:
     choices = [_whole_choice(candidate, reply, answer) for candidate in reply.candidates]
     if not choices:
         choices = [_blocked(reply, "message")]
+        answer.delivered_bytes = _refusal_bytes(reply)
     answer.finish_reason = next((c["finish_reason"] for c in choices if c["finish_reason"]), None)
     answer.choices = _ENCODER.encode(choices)
     return answer
@@ -108,6 +109,11 @@ def _blocked(reply: Reply, member: str) -> Said:
         "finish_reason": "content_filter",
         "native_finish_reason": feedback.block_reason,
     }
+
+
+def _refusal_bytes(reply: Reply) -> int:
+    told = reply.prompt_feedback and reply.prompt_feedback.block_reason_message
+    return len((told or "").encode())
 
 
 # Streamed -------------------------------------------------------------------------------------
@@ -144,6 +150,7 @@ class GeminiStream:
         elif reply.prompt_feedback is not None and reply.prompt_feedback.block_reason is not None:
             self._blocked = True
             step.choices = _ENCODER.encode([_blocked(reply, "delta")])
+            step.delivered_bytes = _refusal_bytes(reply)
             step.finish_reason = "content_filter"
         # It is worked out once, where it can be the last one; all before are part of it.
         if step.finish_reason is not None or not reply.candidates:
@@ -207,7 +214,7 @@ class Telling:
         self._calls = 0
         self._images = 0
         self._details = 0
-        self._thoughts_at: int | None = None  # the index of the detail that holds the thoughts
+        self._thinking = False  # the last detail holds thoughts, and more of them belong there
         self._begun = False
 
     def tell(self, candidate: Candidate, response_id: str | None) -> Said:
@@ -249,27 +256,29 @@ class Telling:
             self._images += 1
             delta.setdefault("images", []).append(image)
         if part.thought_signature:
-            detail = {"type": "reasoning.encrypted", "data": part.thought_signature}
-            self._add_detail(delta, {**detail, "id": call_id} if call_id else detail)
+            self._tell_signature(delta, part.thought_signature, call_id)
 
     def _tell_thought(self, delta: Said, text: str) -> None:
         delta["reasoning"] = delta.get("reasoning", "") + text
-        known = self._thoughts_at
         details = delta.setdefault("reasoning_details", [])
-        here = next((d for d in details if d["index"] == known), None)
-        if here is not None:
-            here["text"] += text
+        if self._thinking and details:
+            details[-1]["text"] += text
             return
-        self._add_detail(delta, {"type": "reasoning.text", "text": text}, index=known)
-        self._thoughts_at = details[-1]["index"]
-
-    def _add_detail(self, delta: Said, detail: Said, *, index: int | None = None) -> None:
-        """Indexes run without a gap in the order of first mention: clients file by them."""
-        if index is None:
-            index = self._details
+        if not self._thinking:
             self._details += 1
-        said = {**detail, "format": SIGNATURE_FORMAT, "index": index}
+        self._thinking = True
+        details.append(self._detail({"type": "reasoning.text", "text": text}))
+
+    def _tell_signature(self, delta: Said, signature: str, call_id: str | None) -> None:
+        detail = {"type": "reasoning.encrypted", "data": signature}
+        self._details += 1
+        self._thinking = False
+        said = self._detail({**detail, "id": call_id} if call_id else detail)
         delta.setdefault("reasoning_details", []).append(said)
+
+    def _detail(self, said: Said) -> Said:
+        """Indexes run without a gap in the order of first mention: clients file by them."""
+        return {**said, "format": SIGNATURE_FORMAT, "index": self._details - 1}
 
     def _tell_call(
         self, delta: Said, part: Part, call: FunctionCall, response_id: str | None
@@ -308,6 +317,7 @@ class Telling:
             choice["native_finish_reason"] = native
         if reason == "content_filter" and candidate.finish_message:
             choice["delta"]["refusal"] = candidate.finish_message
+            self.hear(candidate.finish_message)
         self.ended = True
 
 
