@@ -23,7 +23,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from fakes import openai_server
 from fakes.openai_server import FakeOpenAI, Sender, count_tokens
 
-MODELS = ("gemini-2.5-flash-lite", "gemini-2.5-pro", "gemini-3-flash-preview", "gemini-3-pro-preview")
+MODELS = (
+    "gemini-2.5-flash-lite",
+    "gemini-2.5-pro",
+    "gemini-3-flash-preview",
+    "gemini-3-pro-preview",
+)
+KEY = "AIzaFakeKey0123456789"
+BASE64URL = str.maketrans("-_", "+/")  # either alphabet is taken
 SKIP = base64.b64encode(b"skip_thought_signature_validator").decode()
 SCHEMA_NAMES = ("parameters", "parametersJsonSchema")
 STATUSES = {
@@ -120,7 +127,9 @@ def refusal(code: int, message: str, *, status: str | None = None) -> Reply:
 class FakeGemini(FakeOpenAI):
     """`base_url` is what the operator gives: the methods are below it."""
 
-    def __init__(self, *, key: str = "AIzaFakeKey0123456789", models: tuple[str, ...] = MODELS) -> None:
+    def __init__(
+        self, *, key: str = "AIzaFakeKey0123456789", models: tuple[str, ...] = MODELS
+    ) -> None:
         super().__init__("plain", key=key, models=models)
         self.signatures: dict[str, str] = {}  # by signature, the call it was given to
         self._ids = count(1)
@@ -168,12 +177,12 @@ class FakeGemini(FakeOpenAI):
 
     def _read_asked(self, model: str, verb: str, body: bytes) -> tuple[dict[str, Any], Reply]:
         try:
-            asked = json.loads(body)
+            asked = camel(json.loads(body))
         except ValueError:
             return {}, refusal(400, "Invalid JSON payload received.")
         if model not in self.models or verb not in ("generateContent", "streamGenerateContent"):
-            said = f"models/{model} is not found for API version v1beta, or is not supported for {verb}."
-            return asked, refusal(404, said)
+            said = f"models/{model} is not found for API version v1beta"
+            return asked, refusal(404, f"{said}, or is not supported for {verb}.")
         wrong = check(asked, model) or self._check_signatures(asked, model)
         if wrong is not None:
             return asked, refusal(400, wrong)
@@ -201,7 +210,8 @@ class FakeGemini(FakeOpenAI):
             name = calls[0]["functionCall"]["name"]
             signature = calls[0].get("thoughtSignature")
             if signature is None:
-                return f"Function call is missing a thought_signature in functionCall parts: `{name}`."
+                return f"Function call is missing a thought_signature: `{name}`."
+            signature = signature.translate(BASE64URL)
             if signature != SKIP and self.signatures.get(signature) != name:
                 return "Corrupted thought signature."
         return None
@@ -211,6 +221,19 @@ class FakeGemini(FakeOpenAI):
         made = base64.b64encode(sha256(f"{name} {next(self._ids)}".encode()).digest() * 3).decode()
         self.signatures[made] = name
         return made
+
+
+OPAQUE = frozenset({"args", "response", "parameters", "parametersJsonSchema", "responseJsonSchema"})
+
+
+def camel(value: Any) -> Any:
+    """Google takes a name in either case; its own SDK mixes them."""
+    if isinstance(value, list):
+        return [camel(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    renamed = {re.sub("_([a-z])", lambda m: m[1].upper(), name): v for name, v in value.items()}
+    return {name: v if name in OPAQUE else camel(v) for name, v in renamed.items()}
 
 
 def current_turn(contents: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -249,9 +272,13 @@ def check_content(content: dict[str, Any], model: str) -> str | None:
             return "Unable to submit request because it must have a data field."
         for name in ("functionCall", "functionResponse"):
             said = part.get(name)
-            if said is not None and "id" in said and not model.startswith("gemini-3"):
+            if said is None:
+                continue
+            if "id" in said and not model.startswith("gemini-3"):
                 return f'Invalid JSON payload received. Unknown name "id" at {name}.'
-            if said is not None and not isinstance(said.get("response", said.get("args", {})), dict):
+            if said is not None and not isinstance(
+                said.get("response", said.get("args", {})), dict
+            ):
                 return f"Invalid value at {name}: must be an object."
     return None
 
@@ -383,7 +410,12 @@ class Telling:
         }
         modality = [{"modality": "TEXT", "tokenCount": self.prompt}]
         known = {name: number for name, number in counts.items() if number}
-        return {**known, "promptTokensDetails": modality, "serviceTier": "standard", **self.reply.usage_more}
+        return {
+            **known,
+            "promptTokensDetails": modality,
+            "serviceTier": "standard",
+            **self.reply.usage_more,
+        }
 
     def whole(self) -> bytes:
         if self.reply.blocked:

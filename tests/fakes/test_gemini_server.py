@@ -124,7 +124,10 @@ def test_the_sdk_calls_tools_and_sends_signatures_back(fake, client, streamed):
         )
         for part in parts
     ]
-    contents += [types.Content(role="model", parts=parts), types.Content(role="user", parts=results)]
+    contents += [
+        types.Content(role="model", parts=parts),
+        types.Content(role="user", parts=results),
+    ]
 
     last = client.models.generate_content(model=FLASH, contents=contents, config=config)
 
@@ -155,11 +158,10 @@ def test_the_sdk_sees_a_blocked_prompt(fake, client):
 def test_the_sdk_raises_what_google_refuses(fake, client, reply, code, status, streamed):
     fake.says(reply)
 
+    generate = client.models.generate_content_stream if streamed else client.models.generate_content
+
     with pytest.raises(errors.APIError) as caught:
-        if streamed:
-            list(client.models.generate_content_stream(model=LITE, contents="Hello"))
-        else:
-            client.models.generate_content(model=LITE, contents="Hello")
+        list(generate(model=LITE, contents="Hello"))
 
     assert (caught.value.code, caught.value.status) == (code, status)
 
@@ -220,7 +222,7 @@ def with_config(**config):
             "Invalid function name",
         ),
         (
-            {"contents": [HELLO], "tools": [{"functionDeclarations": [{"name": "x", "strict": 1}]}]},
+            {"contents": [HELLO], "tools": [{"functionDeclarations": [{"name": "x", "strict": 1}]}]},  # noqa: E501
             "Unknown name",
         ),
         (
@@ -287,7 +289,10 @@ def test_its_bytes_are_as_google_writes_them(fake):
     _, body = post(fake, path, {"contents": [HELLO]})
 
     first, last, end = body.split(b"\r\n\r\n")
-    assert first.startswith(b'data: {"candidates": [{"content": {"parts": [{"text": "1"}],"role": "model"},"index": 0}],"usageMetadata": {')
+    assert first.startswith(
+        b'data: {"candidates": [{"content": {"parts": [{"text": "1"}],"role": "model"},"index": 0}]'
+        b',"usageMetadata": {'
+    )
     assert b'"finishReason": "STOP"' in last
     assert b'"modelVersion": "gemini-3.8-flash","responseId": "AAAA"}' in last
     assert end == b""

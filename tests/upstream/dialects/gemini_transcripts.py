@@ -31,9 +31,15 @@ def event(value: Any) -> bytes:
     return b"data: " + vendor_json(value) + b"\r\n\r\n"
 
 
-def counted(prompt: int = 18, written: int | None = 4, thoughts: int | None = None, **more: Any) -> dict[str, Any]:
+def counted(
+    prompt: int = 18, written: int | None = 4, thoughts: int | None = None, **more: Any
+) -> dict[str, Any]:
     """`usageMetadata`, with the vendor's own total."""
-    counts = {"promptTokenCount": prompt, "candidatesTokenCount": written, "thoughtsTokenCount": thoughts}
+    counts = {
+        "promptTokenCount": prompt,
+        "candidatesTokenCount": written,
+        "thoughtsTokenCount": thoughts,
+    }
     known = {name: count for name, count in counts.items() if count is not None}
     tools = more.get("toolUsePromptTokenCount", 0)
     total = sum(known.values()) + tools
@@ -52,18 +58,24 @@ def thought(said: str) -> dict[str, Any]:
     return {"text": said, "thought": True}
 
 
-def call(name: str, args: Any = None, signature: str | None = None, number: str | None = None) -> dict[str, Any]:
+def call(
+    name: str, args: Any = None, signature: str | None = None, number: str | None = None
+) -> dict[str, Any]:
     said = {"name": name} if args is None else {"name": name, "args": args}
     part: dict[str, Any] = {"functionCall": {"id": number, **said} if number else said}
     return {**part, "thoughtSignature": signature} if signature else part
 
 
-def candidate(*parts: dict[str, Any], finish: str | None = None, index: int = 0, **more: Any) -> dict[str, Any]:
+def candidate(
+    *parts: dict[str, Any], finish: str | None = None, index: int = 0, **more: Any
+) -> dict[str, Any]:
     ended = {"finishReason": finish} if finish else {}
     return {"content": {"parts": list(parts), "role": "model"}, **ended, "index": index, **more}
 
 
-def reply(*candidates: dict[str, Any], usage: dict[str, Any] | None = COUNTED, **more: Any) -> dict[str, Any]:
+def reply(
+    *candidates: dict[str, Any], usage: dict[str, Any] | None = COUNTED, **more: Any
+) -> dict[str, Any]:
     used = {"usageMetadata": usage} if usage is not None else {}
     heard = {"candidates": list(candidates)} if candidates else {}
     return {**heard, **more, **used, "modelVersion": "gemini-2.5-flash", "responseId": "AAAA"}
@@ -83,7 +95,17 @@ def model(*parts: dict[str, Any]) -> dict[str, Any]:
     return {"role": "model", "parts": list(parts)}
 
 
-def asked(name: str, messages: Any, contents: Any, *, model: str = LITE, system: Any = None, config: Any = None, body: Any = None, **fields: Any) -> Transcript:
+def asked(
+    name: str,
+    messages: Any,
+    contents: Any,
+    *,
+    model: str = LITE,
+    system: Any = None,
+    config: Any = None,
+    body: Any = None,
+    **fields: Any,
+) -> Transcript:
     """What is made of a request. The settings are the defaults unless `config` has more."""
     thinks = {} if model == LITE else {"thinkingConfig": {"includeThoughts": True}}
     settings = {"maxOutputTokens": 2048, "temperature": 0.7, **thinks, **(config or {})}
@@ -173,7 +195,11 @@ WEATHER = {
     "function": {
         "name": "weather",
         "description": "Tells the weather.",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "additionalProperties": False},
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "additionalProperties": False,
+        },
         "strict": True,
     },
 }
@@ -182,7 +208,11 @@ DECLARED = {
     "tools": [
         {
             "functionDeclarations": [
-                {"name": "weather", "description": "Tells the weather.", "parametersJsonSchema": WEATHER["function"]["parameters"]},  # type: ignore[index]
+                {
+                    "name": "weather",
+                    "description": "Tells the weather.",
+                    "parametersJsonSchema": WEATHER["function"]["parameters"],
+                },  # type: ignore[index]
                 {"name": "clock"},
             ]
         }
@@ -212,7 +242,13 @@ def result(number: str, content: Any) -> dict[str, Any]:
 
 
 def encrypted(data: str, **more: Any) -> dict[str, Any]:
-    return {"type": "reasoning.encrypted", "data": data, "format": "google-gemini-v1", "index": 0, **more}
+    return {
+        "type": "reasoning.encrypted",
+        "data": data,
+        "format": "google-gemini-v1",
+        "index": 0,
+        **more,
+    }
 
 
 def response(name: str, output: str, number: str | None = None) -> dict[str, Any]:
@@ -228,7 +264,9 @@ SUN = result("a", "Sun.")
 SUN_BACK = user(response("weather", "Sun.", "a"))
 
 
-def looped(name: str, made: dict[str, Any], parts: list[dict[str, Any]], *, model_name: str = THREE) -> Transcript:
+def looped(
+    name: str, made: dict[str, Any], parts: list[dict[str, Any]], *, model_name: str = THREE
+) -> Transcript:
     """One call in the history, and its result."""
     back = SUN_BACK if model_name == THREE else user(response("weather", "Sun."))
     return asked(name, [*HELLO, made, SUN], [*HI, model(*parts), back], model=model_name)
@@ -281,10 +319,16 @@ TOOLS = [
 
 # Settings
 
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "additionalProperties": False}
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "additionalProperties": False,
+}
 
 
-def thinking(name: str, model_name: str, wanted: dict[str, Any] | None, **fields: Any) -> Transcript:
+def thinking(
+    name: str, model_name: str, wanted: dict[str, Any] | None, **fields: Any
+) -> Transcript:
     """`thinkingConfig` as it is sent; None: not at all."""
     made = asked(name, HELLO, HI, model=model_name, **fields)
     assert made.sent is not None
@@ -356,7 +400,16 @@ SETTINGS = [
 # What the upstream answers --------------------------------------------------------------------
 
 
-def pair(name: str, chunks: list[dict[str, Any]], said: Any, *, usage: Usage | None = USED, whole: dict[str, Any] | None = None, model_name: str = LITE, **fields: Any) -> list[Transcript]:
+def pair(
+    name: str,
+    chunks: list[dict[str, Any]],
+    said: Any,
+    *,
+    usage: Usage | None = USED,
+    whole: dict[str, Any] | None = None,
+    model_name: str = LITE,
+    **fields: Any,
+) -> list[Transcript]:
     """The same answer in one piece and as a stream: it must be the same to the caller."""
     choices = said if isinstance(said, tuple) else (said,)
     body = {"messages": HELLO, **fields}
@@ -375,7 +428,9 @@ def joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
         answer |= chunk
         for one in chunk.get("candidates", ()):
             known = candidates.setdefault(one["index"], {})
-            parts = known.get("content", {}).get("parts", []) + one.get("content", {}).get("parts", [])
+            parts = known.get("content", {}).get("parts", []) + one.get("content", {}).get(
+                "parts", []
+            )
             known |= {**one, "content": {"parts": parts, "role": "model"}}
     return {**answer, "candidates": list(candidates.values())} if candidates else answer
 
@@ -387,11 +442,17 @@ def detail(kind: str, index: int, **more: Any) -> dict[str, Any]:
 def signed(number: str, name: str, arguments: str, signature: str | None = None) -> dict[str, Any]:
     """A call as the caller sees it."""
     said = {"id": number, "function": {"name": name, "arguments": arguments}}
-    return {**said, "extra_content": {"google": {"thought_signature": signature}}} if signature else said
+    return (
+        {**said, "extra_content": {"google": {"thought_signature": signature}}}
+        if signature
+        else said
+    )
 
 
 FIRST_COUNTED = counted(18, 1, 35)
-THOUGHT_COUNTED = counted(18, 80, 35, promptTokensDetails=[{"modality": "TEXT", "tokenCount": 18}], serviceTier="standard")
+THOUGHT_COUNTED = counted(
+    18, 80, 35, promptTokensDetails=[{"modality": "TEXT", "tokenCount": 18}], serviceTier="standard"
+)
 THOUGHT_USED = Usage(input_uncached=18, output_text=80, reasoning=35)
 TOOL_COUNTED = counted(29, 10, 202)
 TOOL_USED = Usage(input_uncached=29, output_text=10, reasoning=202)
@@ -400,19 +461,32 @@ GROUNDED = {
     "webSearchQueries": ["rome"],
     "groundingChunks": [{"web": {"uri": GROUND, "title": "Example"}}, {"maps": {}}],
     "groundingSupports": [
-        {"segment": {"startIndex": 9, "endIndex": 17, "text": "Рома"}, "groundingChunkIndices": [0, 1, 9]},
+        {
+            "segment": {"startIndex": 9, "endIndex": 17, "text": "Рома"},
+            "groundingChunkIndices": [0, 1, 9],
+        },
         {"groundingChunkIndices": [0]},
     ],
 }
 CITED = {"citationSources": [{"startIndex": 0, "endIndex": 8, "uri": GROUND}, {"license": "MIT"}]}
 LIKELY = {
     "chosenCandidates": [{"token": "Да", "logProbability": -0.1, "tokenId": 5}],
-    "topCandidates": [{"candidates": [{"token": "Да", "logProbability": -0.1}, {"token": "No", "logProbability": -3.5}]}],
+    "topCandidates": [
+        {
+            "candidates": [
+                {"token": "Да", "logProbability": -0.1},
+                {"token": "No", "logProbability": -3.5},
+            ]
+        }
+    ],
 }
 
 
 def annotation(start: int, end: int, title: str) -> dict[str, Any]:
-    return {"type": "url_citation", "url_citation": {"start_index": start, "end_index": end, "url": GROUND, "title": title}}
+    return {
+        "type": "url_citation",
+        "url_citation": {"start_index": start, "end_index": end, "url": GROUND, "title": title},
+    }
 
 
 def token(said: str, logprob: float, **more: Any) -> dict[str, Any]:
@@ -528,8 +602,20 @@ ANSWERS = [
 ]  # fmt: skip
 
 
-def streamed(name: str, back: bytes, *said: Any, usage: Usage | None = USED, fault: Any = None, **more: Any) -> Transcript:
-    return Transcript(name=name, dialect="gemini", model=LITE, chat={"messages": HELLO, "stream": True}, back=back, said=said, usage=usage, fault=fault, **more)
+def streamed(
+    name: str, back: bytes, *said: Any, usage: Usage | None = USED, fault: Any = None, **more: Any
+) -> Transcript:
+    return Transcript(
+        name=name,
+        dialect="gemini",
+        model=LITE,
+        chat={"messages": HELLO, "stream": True},
+        back=back,
+        said=said,
+        usage=usage,
+        fault=fault,
+        **more,
+    )
 
 
 def whole(name: str, back: bytes, fault: Any, **more: Any) -> Transcript:
@@ -549,7 +635,11 @@ KEY_REFUSED = error(
     400,
     "API key not valid. Please pass a valid API key.",
     "INVALID_ARGUMENT",
-    {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"},
+    {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "API_KEY_INVALID",
+        "domain": "googleapis.com",
+    },
 )
 FAILED = [
     streamed("every event says STOP, as older models do", event(reply(candidate(text("a"), finish="STOP"))) + event(reply(candidate(text("b"), finish="STOP"))), told("ab")),

@@ -113,8 +113,8 @@ STARTS: dict[str, Kind] = {
     "gemini api free tier is not available": "auth",  # Google
     "request payload size exceeds": "too_large",  # Google
 }
-"""Said with 400, most of it the operator's trouble. Only at the start of the text: a vendor may quote the
-caller in a 400, and nobody should be able to put a route to rest by what he writes.
+"""Said with 400, most of it the operator's trouble. Only at the start of the text: a vendor may
+quote the caller in a 400, and nobody should be able to put a route to rest by what he writes.
 """
 FILE_TEXTS = ("you do not have permission to access the",)
 """Google: 403 because of an address in the request, not because of our key."""

@@ -132,11 +132,8 @@ class GeminiStream:
 
     @property
     def usage(self) -> Usage | None:
-        """The last report. None too for one that cannot be read: then nobody was told of it."""
-        try:
-            return read_usage(self._usage)
-        except Fault:
-            return None
+        """The last report, which counts from the beginning of the answer."""
+        return read_usage(self._usage)
 
     def read(self, event: str, data: bytes) -> ChatEvent | None:
         reply = read_reply(data)

@@ -31,8 +31,8 @@ NO_SIGNATURE = base64.b64encode(b"skip_thought_signature_validator").decode()
 caller's library drops what it does not know. Google takes it and reasons anew.
 """
 
-GOOGLES = ("googleapis.com", "gs")
-"""Files there are opened with the operator's key: a caller must not be able to name one."""
+GOOGLES = "googleapis.com"
+"""Files there, and `gs://` buckets, are opened with the operator's key: no caller may name one."""
 
 SEED_MASK = 2**31 - 1
 """Google's seed is an int32. A larger one is folded: the same seed stays the same."""
@@ -311,9 +311,9 @@ def _media(url: str, param: str) -> Part:
             data = base64.b64encode(unquote_to_bytes(data)).decode()
         return _inline(mime or "text/plain", data)
     address = urlsplit(url)
-    host = address.hostname or address.scheme
-    if any(host == name or host.endswith(f".{name}") for name in GOOGLES):
-        raise Fault("bad_request", "a file at Google cannot be named here", param=param)
+    at_google = f".{address.hostname}".endswith(f".{GOOGLES}")
+    if address.scheme not in ("http", "https") or at_google:
+        raise Fault("bad_request", "this address cannot be named here", param=param)
     mime_type = _mime_type(address.path)
     named = {"mimeType": mime_type} if mime_type else {}
     return {"fileData": {**named, "fileUri": url}}

@@ -116,14 +116,14 @@ _USAGE = msgspec.json.Decoder(UsageMetadata | None)
 def read_usage(raw: Raw) -> Usage | None:
     """Disjoint kinds of one report; None if it counts nothing.
 
-    Raises `Fault("invalid")` for a count that cannot be one.
+    Never fails: what cannot be right comes back as `refused`, for the answer is good all the same.
     """
     if raw is NOTHING:
         return None
     try:
         reported = _USAGE.decode(raw)
-    except UNREADABLE as error:
-        raise Fault("invalid", f"the usage cannot be read: {error}") from None
+    except msgspec.ValidationError:
+        return Usage(refused=True)
     if reported is None or (
         reported.prompt_token_count is None and reported.candidates_token_count is None
     ):
