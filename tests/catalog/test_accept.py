@@ -384,6 +384,7 @@ def test_reasoning_that_cannot_be_switched_off_stays_on_and_says_so():
 # What may be on the bill ----------------------------------------------------------------------
 
 CACHED_PART = {"type": "text", "text": "long", "cache_control": {"type": "ephemeral"}}
+CALL_OF_A_TOOL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
 ON_REQUEST = changed(EVERYTHING, cache_writes_on_request=True)
 
 
@@ -396,6 +397,7 @@ ON_REQUEST = changed(EVERYTHING, cache_writes_on_request=True)
         ({"tools": TOOLS}, False),
         ({"tools": [TOOLS[0] | {"cache_control": {"type": "ephemeral"}}]}, True),
         ({"messages": [{"role": "user", "content": "cache_control"}]}, False),
+        ({"messages": [*HELLO, {"role": "assistant", "tool_calls": [CALL_OF_A_TOOL]}]}, False),
     ],
 )
 def test_a_cache_is_written_only_when_it_is_asked_for_where_the_vendor_says_so(fields, writes):

@@ -109,9 +109,9 @@ def _install(kept: Path) -> None:
                 command, cwd=scratch, capture_output=True, text=True, timeout=NPM_S, check=False
             )
         except subprocess.TimeoutExpired:
-            pytest.skip(f"npm did not install axios and openai in {NPM_S} s: is there a network?")
+            pytest.skip(f"npm did not install tests/story/node in {NPM_S} s: is there a network?")
         if run.returncode:
-            pytest.skip(f"npm cannot install axios and openai: {run.stderr.strip()[-300:]}")
+            pytest.skip(f"npm cannot install tests/story/node: {run.stderr.strip()[-300:]}")
         complete = Path(scratch) / "complete"
         complete.mkdir()
         shutil.move(Path(scratch) / "node_modules", complete)
@@ -125,5 +125,6 @@ def node_folder(node_modules: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "node"
     folder.mkdir()
     (folder / "node_modules").symlink_to(node_modules)
-    shutil.copy(NODE / "sdk.mjs", folder)
+    for script in NODE.glob("*.mjs"):
+        shutil.copy(script, folder)
     return folder

@@ -107,6 +107,14 @@ def test_calls_of_tools_and_their_results_are_counted():
     assert tokens >= 2 * (16 + 100) + 50 + 8 + 8
 
 
+def test_calls_of_tools_may_stand_without_a_content():
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "x" * 100}}
+
+    without = bound({"role": "assistant", "tool_calls": [call]})
+
+    assert without == bound({"role": "assistant", "content": None, "tool_calls": [call]})
+
+
 def test_the_result_of_a_tool_may_be_escaped():
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
     assistant = {"role": "assistant", "content": None, "tool_calls": [call]}

@@ -165,7 +165,7 @@ def _may_write_cache(model: Model, chosen: dict[str, Any]) -> bool:
         return True
     unread: list[Any] = [chosen["tools"]] if "tools" in chosen else []
     for message in chosen["messages"]:
-        if len(message) > _BARE_FIELDS or type(message["content"]) is list:
+        if len(message) > _BARE_FIELDS or type(message.get("content")) is not str:
             unread.append(message)  # noqa: PERF401 -- a comprehension costs a call per chat
     while unread:
         value = unread.pop()

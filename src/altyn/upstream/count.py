@@ -59,7 +59,7 @@ def input_bound(chat: Chat, rules: CountRules) -> int:
     fields = chat.fields
     tokens = rules.template_tokens
     for message in fields["messages"]:
-        content = message["content"] if len(message) == _BARE_FIELDS else None
+        content = message.get("content") if len(message) == _BARE_FIELDS else None
         if type(content) is str and content.isascii():
             tokens += len(content) + MESSAGE_TOKENS
         else:
