@@ -94,10 +94,13 @@ class NotFoundError(InvalidRequestError):
 
 
 class ModelNotFoundError(InvalidRequestError):
-    """Facts: `model`."""
+    """Facts: `model`; of one that was retired also `retired_at` and `replaced_by`, or None."""
 
     status = 404
     code = "model_not_found"
+
+    def __init__(self, *, reason: str = "not_on_sale", **facts: Any) -> None:
+        super().__init__(reason=reason, **facts)
 
 
 class MethodNotAllowedError(InvalidRequestError):
@@ -333,6 +336,12 @@ REASONS: dict[str, dict[str, str]] = {
         "en": "this cursor is not from this list",
         "ru": "этот курсор не из этого списка",
     },
+    "not_on_sale": {"en": "is not on sale here", "ru": "здесь не продаётся"},
+    "retired": {"en": "was retired on {retired_at}", "ru": "снята с обслуживания {retired_at}"},
+    "replaced": {
+        "en": "was retired on {retired_at}: call '{replaced_by}' instead",
+        "ru": "снята с обслуживания {retired_at}: вызывайте вместо неё «{replaced_by}»",
+    },
     "upstream": {
         "en": "the model's provider refused the request: {said}",
         "ru": "поставщик модели отклонил запрос: {said}",
@@ -390,8 +399,8 @@ MESSAGES: dict[str, dict[str, str]] = {
         "ru": "Здесь ничего нет.",
     },
     "model_not_found": {
-        "en": "The model '{model}' is not on sale here. GET /api/v1/external/models lists them.",
-        "ru": "Модели «{model}» здесь нет. Список моделей: GET /api/v1/external/models.",
+        "en": "The model '{model}' {reason}. GET /api/v1/external/models lists what is on sale.",
+        "ru": "Модель «{model}» {reason}. Список моделей: GET /api/v1/external/models.",
     },
     "method_not_allowed": {
         "en": "This address takes {allowed}.",

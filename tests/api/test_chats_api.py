@@ -306,7 +306,7 @@ def test_an_unknown_model_is_not_found(house, as_, alice, model):
 
 
 def test_a_model_without_a_route_says_what_to_do(house, as_, alice):
-    said = as_(alice.key).chat(model="anthropic/claude-3.5-sonnet")
+    said = as_(alice.key).chat(model="anthropic/claude-haiku-4.5")
 
     assert (said.status, said.code) == (503, "model_unavailable")
     assert "altyn route add" in said.error["message"]

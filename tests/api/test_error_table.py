@@ -247,7 +247,7 @@ TABLE: dict[str, tuple[int, str, str | None, Callable[[Scene], Said]]] = {
         503,
         "upstream_error",
         None,
-        lambda scene: scene.caller.chat(model="anthropic/claude-3.5-sonnet"),
+        lambda scene: scene.caller.chat(model="anthropic/claude-haiku-4.5"),
     ),
     "overloaded": (
         503,

@@ -29,6 +29,7 @@ RECORD = {
     "finish_reason",
     "error_code",
     "outcome",
+    "served_model",
 }
 SUMMARY = {
     "requests",

@@ -2,7 +2,10 @@
 
 from altyn.api.authenticate import Doorkeeper
 from altyn.api.request import Reply, Request, json_reply
+from altyn.api.usage import iso
 from altyn.api.wire import Architecture, ModelCard, ModelList, Pricing
+from altyn.catalog.load import Standing
+from altyn.catalog.model import Model
 from altyn.catalog.pricebook import Rate
 from altyn.database.engine import now_ms
 from altyn.errors import ModelNotFoundError
@@ -38,24 +41,25 @@ class Models:
         return self.desk.shelf
 
     def _card(self, goods: Goods, caller: Caller, request: Request) -> ModelCard:
-        model = goods.model
+        model, name = goods.model, goods.name
+        standing = self._shelf().catalog.standing(name)
+        named = self._shelf().catalog.models[name]
         rate = self._shelf().catalog.find_rate(model.id, caller.account.price_group, now_ms())
-        retires_at = model.retires_at
         return ModelCard(
-            id=model.id,
+            id=name,
             object="model",
             created=model.created,
             owned_by=model.vendor,
-            name=model.name,
-            description=model.description.in_language(request.language),
+            name=named.name,
+            description=describe(goods, named, request.language),
             context_length=model.context_length,
             max_output_tokens=min(model.max_output_tokens, model.max_tokens_cap),
             architecture=Architecture(model.input_modalities, model.output_modalities),
             supported_parameters=model.supported_parameters,
             pricing=self._pricing(rate) if rate is not None else None,
             available=rate is not None and self._can_be_served(goods, caller),
-            retires_at=retires_at.isoformat() if retires_at is not None else None,
-            replaced_by=model.lifecycle.replaced_by,
+            retires_at=_retires_at(named, standing),
+            replaced_by=standing.served_as or standing.replaced_by or named.lifecycle.replaced_by,
         )
 
     def _can_be_served(self, goods: Goods, caller: Caller) -> bool:
@@ -76,3 +80,31 @@ class Models:
             request=format_short(rate.price.request),
             image=format_per_token(at.image),
         )
+
+
+SERVED_AS = {
+    "en": "Answered by {model}, at its price: {name} is no longer served. ",
+    "ru": "Отвечает {model}, по своей цене: {name} больше не обслуживается. ",
+}
+RETIRED = {
+    "en": "Retired on {day}. ",
+    "ru": "Снята с обслуживания {day}. ",
+}
+
+
+def describe(goods: Goods, named: Model, language: str) -> str:
+    """What a model is, after the truth about who answers to its name."""
+    text = goods.model.description.in_language(language)
+    if goods.model.id != goods.name:
+        return SERVED_AS[language].format(model=goods.model.id, name=named.name) + text
+    retired_at = goods.life.retired_at(now_ms())
+    if retired_at is not None and not goods.targets:
+        return RETIRED[language].format(day=iso(retired_at)[:10]) + text
+    return text
+
+
+def _retires_at(named: Model, standing: Standing) -> str | None:
+    """The day of its end: the operator's, else its vendor's."""
+    if standing.retires_at is not None:
+        return iso(standing.retires_at)[:10]
+    return None if named.retires_at is None else named.retires_at.isoformat()

@@ -277,6 +277,7 @@ def _usage_card(row: RecordRow) -> UsageCard:
         finish_reason=row["finish_reason"],
         error_code=row["error_code"],
         outcome=row["outcome"],
+        served_model=row["served_model"],
     )
 
 

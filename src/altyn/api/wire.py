@@ -102,7 +102,10 @@ class BalanceCard(Struct):
 
 
 class UsageCard(Struct):
-    """One request. Unknown numbers are null, never 0."""
+    """One request. Unknown numbers are null, never 0.
+
+    `served_model`: who answered in the place of `model`, and whose price was paid; else null.
+    """
 
     id: str
     created_at: str
@@ -123,6 +126,7 @@ class UsageCard(Struct):
     finish_reason: str | None
     error_code: str | None
     outcome: str
+    served_model: str | None
 
 
 class UsageSummary(Struct):

@@ -138,8 +138,13 @@ def _changes_of(
         # Told once: the same step at a later moment is no news, nor is everybody's in a group.
         everybodys = group is not None and step == _step(before, after, model_id, None, at_ms)
         if step[0] != step[1] and step != told and not everybodys:
-            cost = after.find_cost(model_id, None, at_ms)
-            yield from _figures(model_id, group, at_ms, (*step, cost))
+            yield from find_figures(
+                *step,
+                cost=after.find_cost(model_id, None, at_ms),
+                model_id=model_id,
+                price_group=group,
+                at_ms=at_ms,
+            )
         told = step
 
 
@@ -150,49 +155,47 @@ Step = tuple[Price | None, Price | None]
 def _step(
     before: PriceBook, after: PriceBook, model_id: str, group: str | None, at_ms: int
 ) -> Step:
-    old = before.find_rate(model_id, group, at_ms)
-    new = after.find_rate(model_id, group, at_ms)
-    return None if old is None else old.price, None if new is None else new.price
+    return (
+        before.find_price(model_id, group, at_ms),
+        after.find_price(model_id, group, at_ms),
+    )
 
 
-def _figures(
+def find_figures(
+    old: Price | None,
+    new: Price | None,
+    *,
+    cost: Price | None,
     model_id: str,
-    group: str | None,
+    price_group: str | None,
     at_ms: int,
-    prices: tuple[Price | None, Price | None, Price | None],
 ) -> Iterator[Change]:
-    """What differs between the first two prices, beside the cost."""
-    for from_tokens in sorted({start for price in prices[:2] for start in _starts(price)}):
-        brackets = [None if price is None else price.bracket_at(from_tokens) for price in prices]
-        for kind in _kinds(*prices[:2]):
+    """Every figure that differs between two prices of a model, beside its cost."""
+    step = (old, new, cost)
+
+    def change(from_tokens: int, kind: str, figures: list[Nanos | None]) -> Change:
+        return Change(
+            model_id=model_id,
+            price_group=price_group,
+            at_ms=at_ms,
+            from_tokens=from_tokens,
+            kind=kind,
+            old=figures[0],
+            new=figures[1],
+            cost=figures[2],
+        )
+
+    for from_tokens in sorted({*_starts(old), *_starts(new)}):
+        brackets = [None if price is None else price.bracket_at(from_tokens) for price in step]
+        for kind in _kinds(old, new):
             figures = [_figure(bracket, kind) for bracket in brackets]
             if figures[0] != figures[1]:
-                yield _change(model_id, group, at_ms, from_tokens, kind, figures)
+                yield change(from_tokens, kind, figures)
     for fee in FEES:
-        figures = [None if price is None else getattr(price, fee) for price in prices]
+        figures = [None if price is None else getattr(price, fee) for price in step]
         # A fee of nothing is no news where there was no price at all.
         if (figures[0] or 0) != (figures[1] or 0):
-            yield _change(model_id, group, at_ms, 0, fee, figures)
-
-
-def _change(
-    model_id: str,
-    group: str | None,
-    at_ms: int,
-    from_tokens: int,
-    kind: str,
-    figures: list[Nanos | None],
-) -> Change:
-    return Change(
-        model_id=model_id,
-        price_group=group,
-        at_ms=at_ms,
-        from_tokens=from_tokens,
-        kind=kind,
-        old=figures[0],
-        new=figures[1],
-        cost=figures[2],
-    )
+            yield change(0, fee, figures)
 
 
 def _starts(price: Price | None) -> list[int]:

@@ -117,11 +117,31 @@ class PriceBook:
         row = _latest(self._prices.get(key, ()), at_ms)
         return row if row is not None and row.price is not None else None
 
+    def find_price(self, model_id: str, group: str | None, at_ms: int) -> Price | None:
+        """What customers pay, without where it comes from."""
+        rate = self.find_rate(model_id, group, at_ms)
+        return None if rate is None else rate.price
+
     def find_cost(self, model_id: str, provider: str | None, at_ms: int) -> Price | None:
         """What the model costs us at a provider: said for it alone, or wherever it is."""
         own = self.find_row((model_id, "cost", None, provider), at_ms)
         row = own or self.find_row((model_id, "cost", None, None), at_ms)
         return row.price if row is not None else None
+
+    def find_by_id(self, price_id: int | None) -> PriceRow | None:
+        """The row that a hold or a record names, whatever has come after it."""
+        return next((row for row in self.prices if row.id == price_id), None)
+
+    def rate_by(self, row: PriceRow, markup_ppm: int, at_ms: int) -> Rate | None:
+        """The rate of a quote, from the row and the markup that were written down with it."""
+        if row.price is None:
+            return None
+        return Rate(
+            price=row.price.marked_up(markup_ppm) if markup_ppm else row.price,
+            cost_price=self.find_cost(row.model_id, None, at_ms),
+            price_id=row.id,
+            markup_ppm=markup_ppm,
+        )
 
     def find_markup(self, model_id: str, group: str | None, at_ms: int) -> int:
         """Parts per million on top of the cost; 0 where nobody has set any."""

@@ -13,6 +13,7 @@ from altyn import __version__
 from altyn.cli.catalog import catalog
 from altyn.cli.doctor import backup, doctor, restore
 from altyn.cli.key import key
+from altyn.cli.model import model
 from altyn.cli.money import balance, deposit, ledger, refund
 from altyn.cli.price import markup, price
 from altyn.cli.provider import provider, route
@@ -33,7 +34,7 @@ def app() -> None:
 
 for command in (up, migrate, user, key, deposit, balance, refund, ledger):
     app.add_command(command)
-for command in (provider, route, catalog, price, markup, doctor, backup, restore):
+for command in (provider, route, catalog, model, price, markup, doctor, backup, restore):
     app.add_command(command)
 
 

@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from altyn.settings import FILE, Settings
 
 if TYPE_CHECKING:
     from altyn.app import App
+    from altyn.control.models import Ending
     from altyn.control.start import Start
 
 BASE = "/api/v1/external"
@@ -128,10 +129,21 @@ def _greet(settings: Settings, start: "Start", *, moved_from: int) -> None:
             f"The costs of the models are in USD and were left out: give them prices in"
             f" {settings.currency} with 'altyn price set'."
         )
+    _warn_of_endings(start.endings)
     print(_links(settings))
     if start.test_key is not None:
         _show_first_steps(settings, start.test_key)
     print("  Ctrl+C stops; the data stays.\n", flush=True)
+
+
+def _warn_of_endings(endings: Sequence["Ending"]) -> None:
+    """Of what ends soon; what has ended is for `doctor` to tell."""
+    coming = [f"{ending.model} on {ending.retires_at}" for ending in endings if not ending.retired]
+    if coming:
+        print(
+            f"Warning: vendors retire {', '.join(coming)}."
+            " 'altyn model replace OLD NEW' keeps a name on sale."
+        )
 
 
 def _links(settings: Settings) -> str:

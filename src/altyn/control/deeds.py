@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import Struct, structs
 
-from altyn.control import care, doctor, goods, keys, money, people, prices, providers
+from altyn.control import care, doctor, goods, keys, models, money, people, prices, providers
 from altyn.control.office import Office
 from altyn.errors import OperatorError, UnknownNameError
 
@@ -37,6 +37,10 @@ DEEDS: dict[str, Deed] = {
     "catalog.list": goods.show_all,
     "catalog.show": goods.show_one,
     "catalog.import": goods.import_file,
+    "model.replace": models.replace,
+    "model.retire": models.retire,
+    "model.hide": models.hide,
+    "model.restore": models.restore,
     "price.set": prices.set_price,
     "price.end": prices.end_price,
     "price.list": prices.show_prices,

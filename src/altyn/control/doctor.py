@@ -12,10 +12,13 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from altyn.catalog.load import load_catalog
+from altyn.catalog.load import Catalog, load_catalog
+from altyn.catalog.preview import find_losses
 from altyn.control.line import is_served
+from altyn.control.models import find_endings
 from altyn.control.office import Office, iso
 from altyn.control.port import choose_port
+from altyn.control.prices import served_by
 from altyn.database.engine import Transaction, now_ms
 from altyn.database.migrate import head_revision
 from altyn.database.seal import ROOT_FILE, load_root
@@ -235,12 +238,48 @@ async def _providers(office: Office) -> list[Check]:
 async def _models(office: Office) -> list[Check]:
     catalog = await load_catalog(office.database)
     now = now_ms()
-    unrouted = [model for model in catalog.models if not catalog.routes.get(model)]
-    unpriced = [model for model in catalog.models if catalog.find_rate(model, None, now) is None]
+    served = {model: catalog.serving(model) for model in catalog.models}
+    unrouted = [model for model, by in served.items() if not catalog.routes.get(by)]
+    unpriced = [model for model, by in served.items() if catalog.find_rate(by, None, now) is None]
     count = len(catalog.models)
     return [
+        *_endings(catalog),
+        *_margins(catalog, now),
         _lacking("routes", unrouted, count, "Callers get 503: 'altyn route add MODEL PROVIDER'."),
         _lacking("prices", unpriced, count, "Callers get 409: 'altyn price set MODEL …'."),
+    ]
+
+
+def _endings(catalog: Catalog) -> list[Check]:
+    """Warnings of models that a vendor ends within a month, or has ended, and nobody replaced."""
+    endings = find_endings(catalog)
+    sorts = (("retiring", False), ("retired", True))
+    return [
+        Check(
+            name=name,
+            state="warn",
+            found=", ".join(f"{ending.model} ({ending.retires_at})" for ending in found),
+            advice=f"'altyn model replace {found[0].model} {found[0].replaced_by or 'NEW'}' keeps a"
+            " name on sale; without it only providers other than the vendor are asked.",
+        )
+        for name, retired in sorts
+        if (found := [ending for ending in endings if ending.retired is retired])
+    ]
+
+
+def _margins(catalog: Catalog, now: int) -> list[Check]:
+    """A warning for each model that some accounts buy below its cost, meant or not."""
+    losses = find_losses(catalog.prices, served_by(catalog), [now])
+    models = sorted({loss.model_id for loss in losses if loss.model_id in catalog.models})
+    if not models:
+        return []
+    return [
+        Check(
+            name="margin",
+            state="warn",
+            found=f"sold below cost: {', '.join(models)}",
+            advice="'altyn price history MODEL' shows who set it.",
+        )
     ]
 
 

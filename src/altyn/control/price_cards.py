@@ -144,9 +144,9 @@ def change_card(change: Change) -> ChangeCard:
         from_tokens=change.from_tokens,
         old=_amount(change.old),
         new=_amount(change.new),
-        percent=None if change.percent_ppm is None else format_percent(change.percent_ppm),
+        percent=_shown(change.percent_ppm),
         cost=_amount(change.cost),
-        margin_percent=None if change.margin_ppm is None else format_percent(change.margin_ppm),
+        margin_percent=_shown(change.margin_ppm),
     )
 
 
@@ -166,3 +166,11 @@ def _amount(nanos: Nanos | None) -> str | None:
 def format_percent(parts: int) -> str:
     """Parts per million as a percentage, exactly."""
     return format_short(parts * NANOS_PER_PART)
+
+
+def _shown(parts: int | None) -> str | None:
+    """A percentage that was computed, with two decimals at most: the rest is cut off."""
+    if parts is None:
+        return None
+    cut = abs(parts) // 100 * 100
+    return format_percent(-cut if parts < 0 else cut)

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from altyn.catalog.load import load_catalog
 from altyn.catalog.route import list_routes
 from altyn.control.furnish import connect_vendors, furnish, mint_first_key
 from altyn.control.line import is_served
+from altyn.control.models import Ending, find_endings
 from altyn.control.office import Office, migrate_store, open_office, prepare_home
 from altyn.errors import StoreLockedError
 from altyn.settings import Settings
@@ -22,6 +24,7 @@ class Start(Struct, frozen=True, kw_only=True):
     vendors: tuple[str, ...]
     providers: tuple[str, ...]
     test_key: str | None
+    endings: tuple[Ending, ...] = ()
 
 
 async def prepare(settings: Settings, environ: Mapping[str, str], *, first_key: bool) -> Start:
@@ -48,6 +51,7 @@ async def prepare(settings: Settings, environ: Mapping[str, str], *, first_key: 
             vendors=tuple(vendors),
             providers=await _serving(office),
             test_key=await mint_first_key(database, seal) if first_key else None,
+            endings=tuple(find_endings(await load_catalog(database))),
         )
 
 

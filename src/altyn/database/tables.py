@@ -166,6 +166,8 @@ holds = Table(
     Column("worker_id", BigInteger, ForeignKey("workers.id"), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("lease_expires_at", BigInteger, nullable=False),
+    # With the price row, the markup makes the price of the quote, whatever changes meanwhile.
+    Column("markup_ppm", BigInteger),
     CheckConstraint("amount_nanos >= 0", name="a_hold_is_an_amount"),
     CheckConstraint("state IN ('open', 'unknown')", name="state_is_known"),
     sqlite_with_rowid=False,

@@ -1,6 +1,7 @@
 """What is asked for, on which terms, and the most it can cost. Decided before anything is done."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -12,11 +13,13 @@ from altyn.catalog.pricebook import Rate
 from altyn.chat import Chat, ChatBody, Usage
 from altyn.database.engine import now_ms
 from altyn.errors import (
+    AltynError,
     ModelNotAllowedError,
     ModelNotFoundError,
     ModelNotPricedError,
     ModelUnavailableError,
 )
+from altyn.gateway.lifespan import Lifespan, lifespan
 from altyn.keys.key import window_start
 from altyn.keys.store import Caller
 from altyn.ledger.moves import KeyWindow
@@ -34,11 +37,20 @@ NO_ROUTE_RETRY_S = 60
 
 
 class Goods(Struct, frozen=True, kw_only=True):
-    """A model as it can be sold now: what the catalog says of it, and who can serve it."""
+    """A name on sale now: the model that answers to it, and who can serve that one.
 
+    `name` is what callers ask for. It is the model's own, unless the operator has put another model
+    in its place: then that one is served, priced and named in the answer.
+    """
+
+    name: str
     model: Model
     rules: CountRules
-    targets: tuple[Target, ...]
+    life: Lifespan
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        return self.life.targets_at(now_ms())
 
 
 class Shelf:
@@ -49,22 +61,29 @@ class Shelf:
         self.providers = {provider.name: provider for provider in providers}
         by_id = {provider.id: provider for provider in providers}
         self.goods = {
-            model.id: Goods(
+            name: Goods(
+                name=name,
                 model=model,
                 rules=_count_rules(model),
-                targets=tuple(
-                    Target(
-                        route_id=route.id,
-                        provider=by_id[route.provider_id],
-                        upstream_model=route.upstream_model,
-                        priority=route.priority,
-                        weight=route.weight,
-                        dialect=route.dialect,
-                    )
-                    for route in catalog.routes.get(model.id, ())
+                life=lifespan(
+                    model,
+                    catalog.standing(model.id),
+                    [
+                        Target(
+                            route_id=route.id,
+                            provider=by_id[route.provider_id],
+                            upstream_model=route.upstream_model,
+                            priority=route.priority,
+                            weight=route.weight,
+                            dialect=route.dialect,
+                        )
+                        for route in catalog.routes.get(model.id, ())
+                    ],
                 ),
             )
-            for model in catalog.models.values()
+            for name in catalog.models
+            # What is served as a model that was taken off sale is off sale too.
+            if (model := catalog.models.get(catalog.serving(name))) is not None
         }
         sandbox = [provider for provider in providers if provider.dialect == "sandbox"]
         self.sandbox = sandbox[0] if sandbox else None
@@ -82,7 +101,10 @@ class Order(Struct, kw_only=True):
 
     request_id: str
     caller: Caller
+    name: str
+    """The model as the caller asked for it: that is where the call is recorded."""
     model: Model
+    """The model that serves it, at its price."""
     chat: Chat
     ignored: tuple[str, ...]
     targets: tuple[Target, ...]
@@ -136,21 +158,22 @@ def take_order(
     """Accept a request or raise the `AltynError` that says why not. Nothing is charged or held."""
     goods = _get_goods(shelf, body.model)
     model = goods.model
-    if caller.models is not None and model.id not in caller.models:
-        raise ModelNotAllowedError(param="model", model=model.id)
+    if caller.models is not None and goods.name not in caller.models:
+        raise ModelNotAllowedError(param="model", model=goods.name)
     created_at = now_ms()
     rate = shelf.catalog.find_rate(model.id, caller.account.price_group, created_at)
     if rate is None:
         raise ModelNotPricedError(param="model", model=model.id)
     accepted = accept(body, fields, model)
     test = caller.key.mode == "test"
-    targets = shelf.test_targets(model) if test else goods.targets
+    targets = shelf.test_targets(model) if test else goods.life.targets_at(created_at)
     if not targets:
-        raise ModelUnavailableError(model=model.id, retry_after_s=NO_ROUTE_RETRY_S)
+        raise _nobody_serves(goods, created_at)
     bound = input_bound(accepted.chat, goods.rules)
     return Order(
         request_id=request_id,
         caller=caller,
+        name=goods.name,
         model=model,
         chat=accepted.chat,
         ignored=accepted.ignored,
@@ -185,6 +208,21 @@ def _get_goods(shelf: Shelf, model_id: str) -> Goods:
     if goods is None:
         raise ModelNotFoundError(param="model", model=model_id[:100])
     return goods
+
+
+def _nobody_serves(goods: Goods, at_ms: int) -> AltynError:
+    """A route is missing, which the operator can mend; or the model is gone for good."""
+    retired_at = goods.life.retired_at(at_ms)
+    if retired_at is None:
+        return ModelUnavailableError(model=goods.name, retry_after_s=NO_ROUTE_RETRY_S)
+    successor = goods.life.replaced_by
+    return ModelNotFoundError(
+        param="model",
+        model=goods.name,
+        reason="retired" if successor is None else "replaced",
+        retired_at=datetime.fromtimestamp(retired_at // 1000, UTC).date().isoformat(),
+        replaced_by=successor,
+    )
 
 
 def _only_sandbox(targets: tuple[Target, ...]) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from altyn.catalog.load import Catalog
+from altyn.catalog.model import Model
 from altyn.catalog.pricebook import Rate
 from altyn.chat import Fault, Usage
 from altyn.crashpoints import reach
@@ -110,8 +111,8 @@ def _unknown(hold: Abandoned) -> Resolve:
 
 
 def _resolution(hold: Abandoned, catalog: Catalog, told: Told | None) -> Resolve:
-    rate = catalog.find_rate(catalog.serving(hold.model), hold.price_group, hold.created_at)
-    verdict = _judge(hold, catalog, rate, told)
+    served, rate = _priced(hold, catalog)
+    verdict = _judge(hold, catalog.models.get(served), rate, told)
     return Resolve(
         request_id=hold.request_id,
         account_id=hold.account_id,
@@ -120,12 +121,20 @@ def _resolution(hold: Abandoned, catalog: Catalog, told: Told | None) -> Resolve
         key_id=hold.key_id,
         key_window_at=hold.key_window_at,
         loss=verdict.loss,
-        record=_record(hold, verdict, rate, told),
+        record=_record(hold, served, verdict, rate, told),
     )
 
 
-def _judge(hold: Abandoned, catalog: Catalog, rate: Rate | None, told: Told | None) -> Verdict:
-    model = catalog.models.get(catalog.serving(hold.model))
+def _priced(hold: Abandoned, catalog: Catalog) -> tuple[str, Rate | None]:
+    """Who serves it, and by which price: those of its quote, whatever has changed since."""
+    row = catalog.prices.find_by_id(hold.price_id)
+    if row is None:
+        served = catalog.serving(hold.model)
+        return served, catalog.find_rate(served, None, hold.created_at)
+    return row.model_id, catalog.prices.rate_by(row, hold.markup_ppm or 0, hold.created_at)
+
+
+def _judge(hold: Abandoned, model: Model | None, rate: Rate | None, told: Told | None) -> Verdict:
     if rate is None or model is None:
         return Verdict(outcome="free_unknown", status="error", state="expired")
     return judge_abandoned(
@@ -146,7 +155,9 @@ def _judge(hold: Abandoned, catalog: Catalog, rate: Rate | None, told: Told | No
     )
 
 
-def _record(hold: Abandoned, verdict: Verdict, rate: Rate | None, told: Told | None) -> UsageRecord:
+def _record(
+    hold: Abandoned, served: str, verdict: Verdict, rate: Rate | None, told: Told | None
+) -> UsageRecord:
     loss_nanos = verdict.loss.amount_nanos if verdict.loss else None
     return UsageRecord(
         request_id=hold.request_id,
@@ -171,4 +182,5 @@ def _record(hold: Abandoned, verdict: Verdict, rate: Rate | None, told: Told | N
         error_code="internal_error" if verdict.status == "error" else None,
         attempts=1,
         flags=verdict.flags,
+        served_model=served if served != hold.model else None,
     )

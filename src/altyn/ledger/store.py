@@ -36,7 +36,8 @@ HOLDS_OPENED = rows(
     "holds",
     "request_id",
     "request_id text, account_id, key_id, amount_nanos, state text, key_window_at, attempt text,"
-    " model text, price_id, input_bound, streamed, worker_id, created_at, lease_expires_at",
+    " model text, price_id, input_bound, streamed, worker_id, created_at, lease_expires_at,"
+    " markup_ppm",
 )
 HOLDS_UNKNOWN = rows("holds", "request_id", "request_id text, state text, lease_expires_at")
 HOLDS_NOTED = rows(
@@ -182,6 +183,7 @@ def _holds(book: Book, worker_id: int | None) -> list[tuple[Any, ...]]:
             worker_id,
             book.at,
             book.at + MAX_HOLD_MS,
+            hold.markup_ppm,
         )
         for hold in book.opened
     ]

@@ -69,7 +69,7 @@ class Abandoned(Struct, frozen=True):
     streamed: int
     created_at: int
     state: str
-    price_group: str | None
+    markup_ppm: int | None
 
 
 async def list_abandoned(database: Database, *, limit: int = 500) -> list[Abandoned]:
@@ -95,9 +95,8 @@ async def _list(database: Database, condition: str, limit: int) -> list[Abandone
         await database.read(
             "SELECT h.request_id, h.account_id, h.key_id, h.amount_nanos, h.key_window_at,"
             " h.attempt, h.model, h.price_id, h.provider, h.upstream_id, h.input_bound,"
-            " h.delivered_bytes, h.streamed, h.created_at, h.state, a.price_group"
-            " FROM holds h JOIN workers w ON w.id = h.worker_id"
-            f" JOIN accounts a ON a.id = h.account_id WHERE {condition}"
+            " h.delivered_bytes, h.streamed, h.created_at, h.state, h.markup_ppm"
+            f" FROM holds h JOIN workers w ON w.id = h.worker_id WHERE {condition}"
             " ORDER BY h.created_at LIMIT $1",
             limit,
         )

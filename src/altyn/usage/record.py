@@ -42,6 +42,8 @@ class UsageRecord(Struct, kw_only=True):
     error_code: str | None = None
     attempts: int = 0
     flags: str | None = None
+    served_model: str | None = None
+    """Who answered and whose price was paid, where that is not the `model` that was asked for."""
 
 
 TOKEN_COLUMNS = (
@@ -62,7 +64,7 @@ RECORDS = rows(
     "request_id text, account_id, key_id, mode text, model text, created_at, status text,"
     f" outcome text, streamed, {', '.join(TOKEN_COLUMNS)}, charge_nanos, cost_nanos, hold_nanos,"
     " price_id, markup_ppm, provider text, upstream_model text, upstream_id text, latency_ms,"
-    " first_token_ms, finish_reason text, error_code text, attempts, flags text",
+    " first_token_ms, finish_reason text, error_code text, attempts, flags text, served_model text",
 )
 HOURS = rows(
     "usage_hours",
@@ -110,6 +112,7 @@ def _row(record: UsageRecord) -> tuple[Any, ...]:
         record.error_code,
         record.attempts,
         record.flags,
+        record.served_model,
     )
 
 
