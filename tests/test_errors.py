@@ -12,7 +12,6 @@ from altyn.errors import (
     OperatorError,
     UnknownNameError,
     UpstreamFailedError,
-    is_operator_error,
 )
 
 CONTRACT = {
@@ -128,5 +127,4 @@ def test_an_operators_error_is_its_sentence():
     error = UnknownNameError("There is no model x.")
 
     assert (str(error), error.message("ru")) == ("There is no model x.",) * 2
-    assert is_operator_error(error.code)
-    assert not is_operator_error("invalid_json")
+    assert error.code == "operator_error"

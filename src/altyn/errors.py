@@ -315,10 +315,6 @@ class LedgerBrokenError(OperatorError):
     """An invariant of the ledger does not hold. The sentence names it."""
 
 
-def is_operator_error(code: str) -> bool:
-    return code == OperatorError.code
-
-
 LANGUAGES = ("en", "ru")
 
 REASONS: dict[str, dict[str, str]] = {
@@ -332,10 +328,7 @@ REASONS: dict[str, dict[str, str]] = {
     "twice": {"en": "it is given more than once", "ru": "указано больше одного раза"},
     "no_filter": {"en": "there is no such filter", "ru": "такого фильтра нет"},
     "name": {"en": "it is not a name", "ru": "это не имя"},
-    "cursor": {
-        "en": "this cursor is not from this list",
-        "ru": "этот курсор не из этого списка",
-    },
+    "cursor": {"en": "this cursor is not from this list", "ru": "этот курсор не из этого списка"},
     "not_on_sale": {"en": "is not on sale here", "ru": "здесь не продаётся"},
     "retired": {"en": "was retired on {retired_at}", "ru": "снята с обслуживания {retired_at}"},
     "replaced": {
@@ -394,10 +387,7 @@ MESSAGES: dict[str, dict[str, str]] = {
         "ru": "Ключ API нельзя передавать в адресе: он попадает в журналы. "
         "Передайте его в заголовке «Authorization: Bearer …» и замените этот ключ.",
     },
-    "not_found": {
-        "en": "There is nothing here.",
-        "ru": "Здесь ничего нет.",
-    },
+    "not_found": {"en": "There is nothing here.", "ru": "Здесь ничего нет."},
     "model_not_found": {
         "en": "The model '{model}' {reason}. GET /api/v1/external/models lists what is on sale.",
         "ru": "Модель «{model}» {reason}. Список моделей: GET /api/v1/external/models.",
