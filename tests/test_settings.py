@@ -45,7 +45,7 @@ def test_without_anything_set_the_defaults_hold(home):
         body_limit_bytes=16 * 1024 * 1024,
         connect_timeout_s=5,
         first_event_timeout_s=60,
-        reasoning_first_event_timeout_s=300,
+        reasoning_first_event_timeout_s=600,
         idle_timeout_s=120,
         attempt_timeout_s=840,
         drain_after_leave_s=120,

@@ -186,7 +186,8 @@ class Chat(Struct, frozen=True, kw_only=True):
     """One chat as it is said to an upstream.
 
     `fields` is the caller's body in chat form with only what the model takes, defaults filled in,
-    without `model`, `stream` and `stream_options`: those are the dialect's to say.
+    without `model`, `stream` and `stream_options`: those are the dialect's to say. `reasons` if the
+    model may think before it speaks.
     """
 
     model: str
@@ -195,6 +196,7 @@ class Chat(Struct, frozen=True, kw_only=True):
     max_tokens: int
     n: int = 1
     stream: bool = False
+    reasons: bool = False
 
 
 # What was used --------------------------------------------------------------------------------

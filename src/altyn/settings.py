@@ -234,8 +234,8 @@ SETTINGS: tuple[SettingDoc, ...] = (
     SettingDoc(
         name="reasoning_first_event_timeout_s",
         form=_seconds(0.01, 3600),
-        default="300",
-        text="The same for models that think before they speak.",
+        default="600",
+        text="The same for models that think before they speak, and between what they say.",
     ),
     SettingDoc(
         name="idle_timeout_s",

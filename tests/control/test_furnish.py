@@ -90,18 +90,21 @@ async def test_a_vendor_serves_its_own_models_before_the_middleman(office):
     assert second.provider == "openrouter"
 
 
-async def test_what_speaks_another_format_gets_no_route(office):
-    routes = dict(vendor_routes(the_vendor("openai"), builtin_models()))
+async def test_a_model_that_only_another_api_serves_is_asked_for_in_its_dialect(office):
+    await connect(office, OPENAI_API_KEY="sk-1")
 
-    assert "openai/gpt-5.2-pro" not in routes
-    assert routes["openai/gpt-5.2"] == "gpt-5.2"
+    (pro,) = await list_routes(office.database, model_id="openai/gpt-5.2-pro")
+    (plain,) = await list_routes(office.database, model_id="openai/gpt-5.2")
+
+    assert (pro.upstream_model, pro.dialect) == ("gpt-5.2-pro", "openai-responses")
+    assert (plain.upstream_model, plain.dialect) == ("gpt-5.2", "openai-chat")
 
 
 async def test_what_its_vendor_has_retired_gets_no_route(office):
-    routes = dict(vendor_routes(the_vendor("anthropic"), builtin_models()))
+    served = {model for model, *_ in vendor_routes(the_vendor("anthropic"), builtin_models())}
 
-    assert "anthropic/claude-3.5-sonnet" not in routes
-    assert "anthropic/claude-haiku-4.5" in routes
+    assert "anthropic/claude-3.5-sonnet" not in served
+    assert "anthropic/claude-haiku-4.5" in served
 
 
 async def test_anthropic_is_spoken_to_in_its_own_dialect(office):

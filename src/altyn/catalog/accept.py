@@ -72,6 +72,7 @@ def accept(body: ChatBody, fields: dict[str, Any], model: Model) -> Accepted:
         max_tokens=max_tokens,
         n=body.n or 1,
         stream=body.stream or False,
+        reasons=model.reasoning.supported,
     )
     return Accepted(chat, tuple(at.ignored), _may_write_cache(model, at.chosen), audio)
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from altyn.accounts.store import add_user
 from altyn.catalog.load import add_builtin_models, add_price
-from altyn.catalog.model import Model, builtin_models
+from altyn.catalog.model import Model, Native, builtin_models
 from altyn.catalog.route import add_route
 from altyn.database.engine import Database, Transaction
 from altyn.database.seal import Seal
@@ -142,32 +142,41 @@ async def _connect(
         " ON p.id = r.provider_id WHERE p.name = $1",
         vendor.name,
     )
-    missing = set(vendor_routes(vendor, builtin_models())) - {tuple(row) for row in there}
+    known_routes = {tuple(row) for row in there}
     priority = 100 if vendor.name == MIDDLEMAN else NATIVE_PRIORITY
-    for model_id, upstream_model in sorted(missing):
-        await add_route(
-            tx,
-            model_id=model_id,
-            provider=vendor.name,
-            upstream_model=upstream_model,
-            priority=priority,
-        )
+    for model_id, upstream_model, dialect in vendor_routes(vendor, builtin_models()):
+        if (model_id, upstream_model) not in known_routes:
+            await add_route(
+                tx,
+                model_id=model_id,
+                provider=vendor.name,
+                upstream_model=upstream_model,
+                priority=priority,
+                dialect=dialect,
+            )
 
 
-def vendor_routes(vendor: KnownVendor, models: Iterable[Model]) -> list[tuple[str, str]]:
-    """Which of our models a vendor serves, and under which names.
+def vendor_routes(
+    vendor: KnownVendor, models: Iterable[Model]
+) -> list[tuple[str, str, str | None]]:
+    """Which of our models a vendor serves, under which names, and in which dialect, if not its own.
 
     OpenRouter gets all that have a name there, also those it no longer lists: one key reaches the
     whole catalog, and what it has dropped answers 404, which rests the route and charges nobody.
     """
     if vendor.name == MIDDLEMAN:
-        return [(model.id, model.openrouter_model) for model in models if model.openrouter_model]
+        named = ((model.id, model.openrouter_model) for model in models)
+        return [(model_id, name, None) for model_id, name in named if name]
     today = datetime.now(UTC).date()
     return [
-        (model.id, model.native.model)
+        (model.id, model.native.model, _own_dialect(model.native, vendor))
         for model in models
         if model.native is not None
         and model.native.provider == vendor.name
-        and model.native.dialect == vendor.dialect
         and not model.is_retired(today)
     ]
+
+
+def _own_dialect(native: Native, vendor: KnownVendor) -> str | None:
+    """OpenAI has models that it serves at the same address, but in another format."""
+    return None if native.dialect == vendor.dialect else native.dialect

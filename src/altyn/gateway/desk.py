@@ -293,6 +293,7 @@ def _waits(settings: Settings) -> Waits:
         reasoning=Patience(
             settings.connect_timeout_s,
             settings.reasoning_first_event_timeout_s,
-            settings.idle_timeout_s,
+            # Thought that is not shown is a pause too: it may come after the first event.
+            max(settings.idle_timeout_s, settings.reasoning_first_event_timeout_s),
         ),
     )

@@ -13,6 +13,7 @@ from altyn.errors import UnknownNameError
 from altyn.upstream.dialects.anthropic import Anthropic
 from altyn.upstream.dialects.gemini import Gemini
 from altyn.upstream.dialects.openai_chat import OpenAIChat
+from altyn.upstream.dialects.openai_responses import OpenAIResponses
 
 
 class StreamReader(Protocol):
@@ -61,6 +62,7 @@ class Dialect(Protocol):
 
 DIALECTS: dict[str, Dialect] = {
     "openai-chat": OpenAIChat(name="openai-chat"),
+    "openai-responses": OpenAIResponses(),
     "anthropic": Anthropic(),
     "gemini": Gemini(),
     # The sandbox is a vendor that lives inside (`sandbox.play`), and it speaks OpenAI's format.

@@ -91,6 +91,22 @@ VAGUE_KINDS: dict[str, Kind] = {
     "badrequesterror": "bad_request",
     "invalid_prompt": "bad_request",
     "tool_use_failed": "bad_request",
+    # The Responses API, which looks at images after it has said 200.
+    "bio_policy": "bad_request",
+    "invalid_image": "bad_request",
+    "invalid_image_format": "bad_request",
+    "invalid_image_mode": "bad_request",
+    "invalid_image_url": "bad_request",
+    "invalid_base64_image": "bad_request",
+    "image_too_large": "bad_request",
+    "image_too_small": "bad_request",
+    "image_file_too_large": "bad_request",
+    "image_file_not_found": "bad_request",
+    "image_parse_error": "bad_request",
+    "image_content_policy_violation": "bad_request",
+    "empty_image_file": "bad_request",
+    "failed_to_download_image": "bad_request",
+    "unsupported_image_media_type": "bad_request",
 }
 """Asked only where there is no status: inside a stream. Anything else there is the server's."""
 
