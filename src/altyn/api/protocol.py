@@ -46,6 +46,15 @@ class CallerLine:
         """Close it now, without waiting for a reader to take what was written."""
         self.cycle.transport.abort()
 
+    def take_body(self) -> bytes | None:
+        """The body of the request, if all of it is here; None where `receive` has to wait for it."""
+        cycle = self.cycle
+        if cycle.more_body or cycle.disconnected:
+            return None
+        cycle.flow.resume_reading()
+        body, cycle.body = bytes(cycle.body), bytearray()
+        return body
+
     def answer(self, status: int, headers: bytes, body: bytes) -> None:
         """Give the whole answer. *headers* are complete lines, without the length."""
         cycle = self.cycle

@@ -40,6 +40,8 @@ class Line(Protocol):
 
     def hang_up(self) -> None: ...
 
+    def take_body(self) -> bytes | None: ...
+
     def answer(self, status: int, headers: bytes, body: bytes) -> None: ...
 
     def write(self, data: bytes) -> bool: ...
@@ -118,36 +120,27 @@ class Request:
         if stated.isdigit() and int(stated) > limit_bytes:
             raise BodyTooLargeError(limit_bytes=limit_bytes)
         # A body that came with its head needs no clock; one that does not come holds a place.
-        message = self._receive_at_once()
-        if message is not None and not message.get("more_body"):
-            return _piece(message, 0, limit_bytes)
+        body = self.line.take_body()
+        if body is not None:
+            return _checked(body, 0, limit_bytes)
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
-                return await self._read_slowly(message, limit_bytes)
+                return await self._read_slowly(limit_bytes)
         except TimeoutError:
             raise InvalidJsonError(reason="slow", seconds=BODY_TIMEOUT_S) from None
 
-    async def _read_slowly(self, message: Mapping[str, Any] | None, limit_bytes: int) -> bytes:
+    async def _read_slowly(self, limit_bytes: int) -> bytes:
         pieces: list[bytes] = []
         size = 0
-        while True:
-            if message is None:
-                message = await self.receive()
-            pieces.append(_piece(message, size, limit_bytes))
+        more = True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise CallerLeftError
+            pieces.append(_checked(message["body"], size, limit_bytes))
             size += len(pieces[-1])
-            if not message.get("more_body"):
-                return b"".join(pieces)
-            message = None
-
-    def _receive_at_once(self) -> Mapping[str, Any] | None:
-        """What `receive` has to say without waiting, or None."""
-        asking: Any = self.receive()
-        try:
-            asking.send(None)
-        except StopIteration as said:
-            return said.value  # type: ignore[no-any-return]
-        asking.close()
-        return None
+            more = message["more_body"]
+        return b"".join(pieces)
 
     def reply(self, reply: Reply) -> None:
         self.answered = True
@@ -160,12 +153,9 @@ class Request:
         self.line.answer(reply.status, b"".join(lines), reply.body)
 
 
-def _piece(message: Mapping[str, Any], size: int, limit_bytes: int) -> bytes:
-    """The part of a body in one message, after *size* bytes of it."""
-    if message["type"] == "http.disconnect":
-        raise CallerLeftError
-    piece: bytes = message.get("body", b"")
-    if size + len(piece) > limit_bytes:
+def _checked(piece: bytes, before: int, limit_bytes: int) -> bytes:
+    """A piece of a body, after *before* bytes of it. Raises as a 413."""
+    if before + len(piece) > limit_bytes:
         raise BodyTooLargeError(limit_bytes=limit_bytes)
     return piece
 

@@ -121,6 +121,20 @@ class Attempt:
     # The task ---------------------------------------------------------------------------------
 
     async def _run(self) -> None:
+        try:
+            receipt = await self._serve_and_settle()
+        except Exception as error:  # noqa: BLE001 -- it is raised where the receipt is waited for
+            # Without an answer the caller would wait for ever for a fault of ours.
+            log.critical("attempt_not_settled", request_id=self.order.request_id, exc_info=True)
+            if not self.receipt.done():
+                self.receipt.set_exception(error)
+        else:
+            if not self.receipt.done():
+                self.receipt.set_result(receipt)
+        finally:
+            self.slot.leave()
+
+    async def _serve_and_settle(self) -> Receipt:
         reach("dispatch")
         fault = await self._serve()
         reach("usage")
@@ -128,14 +142,9 @@ class Attempt:
         if self.left_s is None and self.gone():
             self.left_s = time.monotonic()
         verdict = judge(self._ending(fault), self.order.terms)
-        try:
-            balance = await self.desk.settle(self, verdict, fault)
-        finally:
-            self.slot.spend_tokens(verdict.usage.total_tokens if verdict.usage else 0)
-            self.slot.leave()
-        if not self.receipt.done():
-            error = self._error(fault, verdict)
-            self.receipt.set_result(Receipt(verdict, balance, self._answer, error))
+        self.slot.spend_tokens(verdict.usage.total_tokens if verdict.usage else 0)
+        balance = await self.desk.settle(self, verdict, fault)
+        return Receipt(verdict, balance, self._answer, self._error(fault, verdict))
 
     async def _serve(self) -> Fault | None:
         try:
