@@ -47,7 +47,7 @@ class CallerLine:
         self.cycle.transport.abort()
 
     def take_body(self) -> bytes | None:
-        """The body of the request, if all of it is here; None where `receive` has to wait for it."""
+        """The body, if all of it is here; None where `receive` has to wait for it."""
         cycle = self.cycle
         if cycle.more_body or cycle.disconnected:
             return None

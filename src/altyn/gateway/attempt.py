@@ -123,7 +123,7 @@ class Attempt:
     async def _run(self) -> None:
         try:
             receipt = await self._serve_and_settle()
-        except Exception as error:  # noqa: BLE001 -- it is raised where the receipt is waited for
+        except Exception as error:
             # Without an answer the caller would wait for ever for a fault of ours.
             log.critical("attempt_not_settled", request_id=self.order.request_id, exc_info=True)
             if not self.receipt.done():
