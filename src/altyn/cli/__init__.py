@@ -16,6 +16,7 @@ from altyn.cli.key import key
 from altyn.cli.model import model
 from altyn.cli.money import balance, deposit, ledger, refund
 from altyn.cli.price import markup, price
+from altyn.cli.prove import prove
 from altyn.cli.provider import provider, route
 from altyn.cli.serve import migrate, up
 from altyn.cli.terminal import fail
@@ -36,6 +37,7 @@ for command in (up, migrate, user, key, deposit, balance, refund, ledger):
     app.add_command(command)
 for command in (provider, route, catalog, model, price, markup, doctor, backup, restore):
     app.add_command(command)
+app.add_command(prove)
 
 
 def main() -> None:

@@ -44,6 +44,7 @@ def up(
     import asyncio  # noqa: PLC0415 -- no other command needs these
 
     from altyn.app import serve  # noqa: PLC0415 -- as above
+    from altyn.control.door import serve_control_of  # noqa: PLC0415 -- as above
     from altyn.control.port import choose_port  # noqa: PLC0415 -- as above
     from altyn.control.start import prepare  # noqa: PLC0415 -- as above
 
@@ -53,7 +54,7 @@ def up(
     chosen = choose_port(wanted.host, wanted.port, fixed=fixed)
     settings = settings_of(home, host=host, port=chosen, workers=workers)
     _greet(settings, start, moved_from=wanted.port if chosen != wanted.port else 0)
-    sys.exit(serve(settings, beside=_control if no_open else _control_and_page))
+    sys.exit(serve(settings, beside=serve_control_of if no_open else _control_and_page))
 
 
 @click.command("migrate")
@@ -75,25 +76,13 @@ def migrate(*, home: Path | None, as_json: bool) -> None:
 
 
 @asynccontextmanager
-async def _control(app: "App") -> AsyncIterator[None]:
-    """While this server has the SQLite file, every command has to ask it."""
-    from altyn.control.door import serve_control  # noqa: PLC0415 -- only in a server
-    from altyn.control.office import Office  # noqa: PLC0415 -- as above
-
-    if app.database.kind != "sqlite":
-        yield
-        return
-    office = Office(settings=app.settings, database=app.database, seal=app.seal, writer=app.writer)
-    async with serve_control(office):
-        yield
-
-
-@asynccontextmanager
 async def _control_and_page(app: "App") -> AsyncIterator[None]:
-    """As `_control`; whoever starts it at a screen is shown its page."""
+    """Take commands; whoever starts it at a screen is shown its page."""
     import webbrowser  # noqa: PLC0415 -- only at a screen
 
-    async with _control(app):
+    from altyn.control.door import serve_control_of  # noqa: PLC0415 -- only in a server
+
+    async with serve_control_of(app):
         if sys.stdout.isatty() and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
             webbrowser.open(app.settings.public_url)
         yield

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from altyn.app import App
 from altyn.control.deeds import perform
 from altyn.control.line import (
     LINE_BYTES_MAX,
@@ -48,6 +49,17 @@ async def serve_control(office: Office) -> AsyncIterator[None]:
         give_up_socket(home, path)
         if running:
             await asyncio.wait(running, timeout=CLOSE_S)
+
+
+@asynccontextmanager
+async def serve_control_of(app: App) -> AsyncIterator[None]:
+    """While this server has the SQLite file, every command has to ask it."""
+    if app.database.kind != "sqlite":
+        yield
+        return
+    office = Office(settings=app.settings, database=app.database, seal=app.seal, writer=app.writer)
+    async with serve_control(office):
+        yield
 
 
 def _listen(path: Path) -> socket.socket:

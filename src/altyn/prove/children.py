@@ -1,0 +1,85 @@
+"""Processes to kill: forked, so that a round costs milliseconds, and heard through a pipe.
+
+What a child says in whole lines before it dies was true before it died.
+"""
+
+import asyncio
+import os
+import select
+import signal
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+Say = Callable[[str], None]
+PIECE_BYTES = 65536
+
+
+class Child:
+    """One forked process. `lines` holds all it has said."""
+
+    def __init__(self, pid: int, pipe: int) -> None:
+        self.pid = pid
+        self.lines: list[str] = []
+        self.ended = False
+        self._pipe = pipe
+        self._rest = b""
+
+    def hear(self, seconds: float, *, until: str | None = None) -> bool:
+        """Listen for so long, or until it has said this line; False when it has ended before."""
+        deadline = time.monotonic() + seconds
+        while not self.ended and not (until is not None and until in self.lines):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._pipe], [], [], left)[0]:
+                break
+            self._take(os.read(self._pipe, PIECE_BYTES))
+        return until in self.lines if until is not None else not self.ended
+
+    def kill(self) -> None:
+        """SIGKILL, and hear what it had still said."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        while not self.ended:
+            self._take(os.read(self._pipe, PIECE_BYTES))
+        os.waitpid(self.pid, 0)
+        os.close(self._pipe)
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def _take(self, data: bytes) -> None:
+        if not data:
+            self.ended = True
+            return
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self.lines += [line.decode() for line in lines]
+
+
+def fork(live: Callable[[Say], Awaitable[None]]) -> Child:
+    """Run *live* in a process of its own. It never returns there."""
+    hearing, saying = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(saying)
+        return Child(pid, hearing)
+    os.close(hearing)
+    try:
+        asyncio.run(_live(live, lambda line: _say(saying, line)))
+    except BaseException:  # noqa: BLE001 -- told to the parent; a child never gets back into its code
+        _say(saying, "violation the process failed: " + traceback.format_exc().replace("\n", " / "))
+    finally:
+        os._exit(0)
+
+
+async def _live(live: Callable[[Say], Awaitable[None]], say: Say) -> None:
+    await live(say)
+
+
+def _say(pipe: int, line: str) -> None:
+    os.write(pipe, line.encode() + b"\n")
+
+
+def die(_point: str = "") -> None:
+    """`kill -9` of ourselves: nothing after this line runs, in no thread."""
+    os.kill(os.getpid(), signal.SIGKILL)
