@@ -13,10 +13,14 @@ from altyn.ledger.moves import (
     HoldAlreadyResolvedError,
     KeyLimitReachedError,
     KeyWindow,
+    Lose,
+    Loss,
     NotAffordableError,
+    NotAnAmountError,
     Note,
     Record,
     Refund,
+    Resolve,
 )
 from fakes.books import Books, hold, open_books, record, settle
 from fakes.ledger_process import start
@@ -170,6 +174,21 @@ async def test_a_note_that_meets_the_end_of_its_hold_leaves_nothing_behind(books
 
     books.writer.tell(Note(request_id="h1", provider="p", upstream_id="u", delivered_bytes=7))
     await books.writer.post(settle(account, key, "h1", 4, held=10))
+
+    assert await books.read("SELECT request_id FROM holds") == []
+    assert await books.balance(account) == (96, 0)
+
+
+async def test_what_is_marked_unknown_and_settled_at_once_is_settled(books):
+    account = await books.add_account(100)
+    key = await books.add_key(account)
+    await books.writer.post(hold(account, key, "h1", 10))
+
+    await together(
+        books,
+        Resolve(request_id="h1", account_id=account, state="unknown"),
+        settle(account, key, "h1", 4, held=10),
+    )
 
     assert await books.read("SELECT request_id FROM holds") == []
     assert await books.balance(account) == (96, 0)
@@ -377,6 +396,36 @@ async def test_a_late_settlement_of_a_hold_that_was_swept_is_refused(books):
     with pytest.raises(HoldAlreadyResolvedError):
         await books.writer.post(settle(account, key, "h1", 10))
 
+    assert await books.balance(account) == (100, 0)
+
+
+async def test_what_a_swept_answer_cost_is_a_loss_once(books):
+    account = await books.add_account(100)
+    key = await books.add_key(account)
+    for request, charge in (("h1", 0), ("h2", 5)):
+        await books.writer.post(hold(account, key, request, 10))
+        await books.writer.post(settle(account, key, request, charge, held=10))
+    late = [Lose(request_id=name, loss=Loss(3, "settled_late")) for name in ("h1", "h1", "h2")]
+
+    await together(books, *late)
+    await together(books, *late)
+
+    losses = await books.read("SELECT ref, amount_nanos, reason FROM entries WHERE kind = 'loss'")
+    assert losses == [("h1", 3, "settled_late")]
+    with pytest.raises(NotAnAmountError):
+        await books.writer.post(Lose(request_id="h3", loss=Loss(0, "nothing")))
+
+
+async def test_a_hold_that_was_swept_while_its_commit_was_looked_up_is_not_made_again(books):
+    account = await books.add_account(100)
+    key = await books.add_key(account)
+    unanswered = hold(account, key, "h1", 10)
+    await books.writer.post(unanswered)
+    await books.writer.post(settle(account, key, "h1", 0, held=10))
+
+    answers = await books.writer._write([unanswered], replay=True)
+
+    assert [type(answer) for answer in answers] == [HoldAlreadyResolvedError]
     assert await books.balance(account) == (100, 0)
 
 

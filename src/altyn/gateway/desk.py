@@ -27,13 +27,15 @@ from altyn.ledger.moves import (
     Hold,
     HoldAlreadyResolvedError,
     KeyLimitReachedError,
+    Lose,
+    Loss,
     NotAffordableError,
     Note,
     Record,
     Resolve,
 )
 from altyn.ledger.writer import Writer
-from altyn.money import format_nanos
+from altyn.money import Nanos, format_nanos
 from altyn.outcome import Verdict
 from altyn.settings import Settings
 from altyn.upstream.client import Client
@@ -93,6 +95,8 @@ class Desk:
             raise self._key_limit(order, refusal) from None
         except FrozenError:
             raise AccountFrozenError from None
+        except HoldAlreadyResolvedError:
+            raise OverloadedError("taken for dead while holding", retry_after_s=1) from None
         reach("held")
         return balance
 
@@ -115,22 +119,32 @@ class Desk:
         self.meter.count(attempt, verdict, fault)
         _tell(attempt, verdict, fault)
         move = _settlement(attempt.order, verdict, _record(attempt, verdict, fault))
-        pause_s = SETTLE_PAUSE_S
         reach("settle")
+        try:
+            balance = await self._post_until_true(move)
+        except HoldAlreadyResolvedError:
+            # A sweeper took us for dead and has booked the outcome; a second would be a double.
+            log.warning("settled_by_sweeper", request_id=move.request_id)
+            await self._lose(move.request_id, verdict.cost_nanos or 0)
+            return None
+        reach("settled")
+        return balance
+
+    async def _lose(self, request_id: str, cost_nanos: Nanos) -> None:
+        """The answer was free for the customer, and its provider bills it all the same."""
+        if cost_nanos:
+            loss = Loss(cost_nanos, "settled_late")
+            await self._post_until_true(Lose(request_id=request_id, loss=loss))
+
+    async def _post_until_true(self, move: Resolve | Record | Lose) -> Balance | None:
+        pause_s = SETTLE_PAUSE_S
         while True:
             try:
-                balance = await self.writer.post(move)
+                return await self.writer.post(move)
             except StoreUnavailableError as error:
-                log.error("settle_waits", request_id=attempt.order.request_id, why=error.detail)  # noqa: TRY400 -- expected while the database is away
+                log.error("settle_waits", request_id=move.request_id, why=error.detail)  # noqa: TRY400 -- expected while the database is away
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, SETTLE_PAUSE_MAX_S)
-            except HoldAlreadyResolvedError:
-                # A sweeper took us for dead and has booked the outcome; a second would be a double.
-                log.warning("settled_by_sweeper", request_id=attempt.order.request_id)
-                return None
-            else:
-                reach("settled")
-                return balance
 
     def note(self, attempt: Attempt) -> None:
         """Write down how far a streamed attempt is, for whoever has to resolve it after a crash."""

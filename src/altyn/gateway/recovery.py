@@ -92,6 +92,10 @@ async def _post(writer: Writer, move: Resolve, hold: Abandoned) -> int:
         await writer.post(move)
     except (HoldAlreadyResolvedError, StoreUnavailableError):
         return 0  # another sweeper was first, or the next sweep will be
+    except Exception:
+        # One hold that cannot be resolved must not keep the others waiting.
+        log.exception("abandoned_hold_failed", request_id=hold.request_id)
+        return 0
     reach("swept")
     log.warning(
         "abandoned_hold_resolved",

@@ -20,6 +20,7 @@ from altyn.ledger.moves import (
     HoldAlreadyResolvedError,
     HoldState,
     KeyLimitReachedError,
+    Lose,
     Loss,
     Move,
     NoSuchAccountError,
@@ -139,6 +140,9 @@ class Book:
         account = self._account(move.account_id)
         if self.replay and move.request_id in self.holds:
             return account.balance
+        if move.request_id in self.recorded:
+            # Its commit came to be, and while we looked for it somebody took us for dead.
+            raise HoldAlreadyResolvedError
         if account.frozen:
             raise FrozenError
         if move.amount_nanos < 0:
@@ -168,6 +172,8 @@ class Book:
             self.unknown.append((move.request_id, move.state, self.at + MAX_UNKNOWN_MS))
             return account.balance
         del self.holds[move.request_id]
+        if self.unknown:  # one batch changes a row once
+            self.unknown = [row for row in self.unknown if row[0] != move.request_id]
         self.resolved.append((move.request_id,))
         self._release(account, held.amount_nanos, move)
         return account.balance
@@ -187,6 +193,13 @@ class Book:
         revenue = self.operator["revenue"]
         self._pay(account, revenue, move.amount_nanos, "refund", move.request_id, move.reason)
         return account.balance
+
+    def lose(self, move: Lose) -> None:
+        if move.loss.amount_nanos <= 0:
+            raise NotAnAmountError
+        known = (("loss", move.request_id), ("settle", move.request_id))
+        if not any(reference in self.references for reference in known):
+            self._lose(move.request_id, move.loss)
 
     def note(self, move: Note) -> None:
         self.notes[move.request_id] = move
@@ -279,6 +292,7 @@ class Book:
 
     def _lose(self, request_id: str, loss: Loss) -> None:
         debit, credit = self.operator["operator_loss"], self.operator["provider_cost"]
+        self.references["loss", request_id] = Entered(loss.amount_nanos, None)
         for account_id, nanos in ((debit, -loss.amount_nanos), (credit, loss.amount_nanos)):
             self.operator_nanos[account_id] = self.operator_nanos.get(account_id, 0) + nanos
         entry = Entry(
@@ -304,6 +318,7 @@ _DECISIONS: dict[type[Any], Callable[[Book, Any], Balance | None]] = {
     Record: Book.record,
     Deposit: Book.deposit,
     Refund: Book.refund,
+    Lose: Book.lose,
 }
 
 

@@ -81,6 +81,16 @@ class Refund(Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Lose(Struct, frozen=True, kw_only=True):
+    """Book what a provider took for an answer that came to its end after its hold was swept.
+
+    Nothing is booked where the request was charged, or a loss was booked, already.
+    """
+
+    request_id: str
+    loss: Loss
+
+
 class Note(Struct, frozen=True, kw_only=True):
     """How far an attempt is: sent at the first upstream byte, then checkpoints. Nobody waits."""
 
@@ -97,7 +107,7 @@ class Record(Struct, frozen=True, kw_only=True):
     record: object
 
 
-Move = Hold | Resolve | Deposit | Refund | Note | Record
+Move = Hold | Resolve | Deposit | Refund | Lose | Note | Record
 
 
 class Balance(Struct, frozen=True):

@@ -10,6 +10,7 @@ from altyn.ledger.moves import (
     OPERATOR_KINDS,
     Deposit,
     Hold,
+    Lose,
     Move,
     Record,
     Refund,
@@ -103,6 +104,7 @@ def _needs(moves: Sequence[Move], *, replay: bool) -> tuple[Keys, Keys, Keys, Ke
     references: set[tuple[str, str]] = set()
     record_ids: Keys = []
     for move in moves:
+        references.update(_references(move))
         match move:
             case Hold():
                 account_ids.add(move.account_id)
@@ -110,21 +112,31 @@ def _needs(moves: Sequence[Move], *, replay: bool) -> tuple[Keys, Keys, Keys, Ke
                     spend_keys.add((move.key_window.key_id, move.key_window.window_at))
                 if replay:
                     hold_ids.append((move.request_id,))
+                    record_ids.append((move.request_id,))
             case Resolve():
                 account_ids.add(move.account_id)
                 hold_ids.append((move.request_id,))
                 if move.key_id is not None and move.key_window_at is not None:
                     spend_keys.add((move.key_id, move.key_window_at))
-            case Deposit():
+            case Deposit() | Refund():
                 account_ids.add(move.account_id)
-                references.add(("deposit", move.reference))
-            case Refund():
-                account_ids.add(move.account_id)
-                references |= {("refund", move.request_id), ("settle", move.request_id)}
             case Record() if replay:
                 record_ids.append((move.request_id,))
     accounts: Keys = [(number,) for number in sorted(account_ids)]
     return accounts, hold_ids, list(spend_keys), list(references), record_ids
+
+
+def _references(move: Move) -> tuple[tuple[str, str], ...]:
+    """The entries, by kind and cause, on which a move depends."""
+    match move:
+        case Deposit():
+            return (("deposit", move.reference),)
+        case Refund():
+            return (("refund", move.request_id), ("settle", move.request_id))
+        case Lose():
+            return (("loss", move.request_id), ("settle", move.request_id))
+        case _:
+            return ()
 
 
 async def save(

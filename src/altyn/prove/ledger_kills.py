@@ -25,7 +25,7 @@ from altyn.prove.children import Say, die, fork
 from altyn.prove.place import Place
 from altyn.prove.promises import Promises, broken
 from altyn.prove.table import Row
-from altyn.usage.record import save_records
+from altyn.usage.record import record_changes
 
 KILLS_PER_BOOKS = 25
 """Then new ones: checking grows with what is in them."""
@@ -136,7 +136,7 @@ async def _recover(books: Books, say: Say) -> Writer:
         # As if the silence had lasted: a minute of it, for each of thousands, is too long to wait.
         await database.write(_age_the_others)
     owner = await database.write(workers.start_worker)
-    writer = Writer(database, owner=owner, save_records=save_records)
+    writer = Writer(database, owner=owner, record_changes=record_changes)
     await _sweep(database, writer, books.catalog)
     for sentence in await broken(database, books.promises):
         say(f"violation {sentence}")

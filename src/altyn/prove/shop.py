@@ -31,7 +31,7 @@ from altyn.prove.ledger_kills import DEAD_MS
 from altyn.prove.node import Orders
 from altyn.prove.vendor import MODEL, Vendor
 from altyn.upstream.provider import add_provider
-from altyn.usage.record import save_records
+from altyn.usage.record import record_changes
 
 READY_S = 10.0
 """A server that is started again takes paid calls within so long."""
@@ -327,7 +327,7 @@ async def _sell(tx: Transaction, seal: Seal, port: int) -> str:
 
 async def _give_money(database: Database, account_id: int) -> None:
     owner = Owner(None, await database.write(lambda tx: find_operator_accounts(tx, 0)))
-    writer = Writer(database, owner=owner, save_records=save_records)
+    writer = Writer(database, owner=owner, record_changes=record_changes)
     await writer.post(Deposit(account_id=account_id, amount_nanos=MONEY, reference="first"))
 
 
