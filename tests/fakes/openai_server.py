@@ -43,6 +43,7 @@ class Style:
     tools_whole: bool = False
     comments: int = 0
     stops_when_left: bool = True
+    thinks_only_streamed: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -61,6 +62,7 @@ STYLES: dict[str, Style] = {
         tools_whole=True,
         stops_when_left=False,
     ),
+    "dashscope": Style(thinks_only_streamed=True),
     "vllm": Style(usage="every"),
 }
 
@@ -110,8 +112,14 @@ def count_tokens(text: str) -> int:
 
 class FakeOpenAI:
     def __init__(
-        self, style: str = "plain", *, key: str = "sk-fake-key", models: tuple[str, ...] = MODELS
+        self,
+        style: str = "plain",
+        *,
+        key: str = "sk-fake-key",
+        models: tuple[str, ...] = MODELS,
+        root: str = "/v1",
     ) -> None:
+        self.root = root
         self.style = STYLES[style]
         self.style_name = style
         self.key = key
@@ -131,11 +139,15 @@ class FakeOpenAI:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http://127.0.0.1:{self.port}{self.root}"
 
     def says(self, *replies: Reply) -> None:
         """The next calls get these, in order."""
         self._queue.extend(replies)
+
+    def forget(self) -> None:
+        """Nothing is queued any more."""
+        self._queue.clear()
 
     def answers(self, prompt: str, reply: Reply) -> None:
         """Every call whose body holds *prompt* gets this, when nothing is queued."""
@@ -221,9 +233,9 @@ class FakeOpenAI:
     async def _answer(self, call: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
         method, path = call["method"], call["path"]
         refusal = self._refuse_key(call["headers"])
-        if refusal is None and path == "/v1/models":
+        if refusal is None and path == f"{self.root}/models":
             refusal = Reply(body=json.dumps(self._model_list()).encode())
-        if refusal is None and (method, path) != ("POST", "/v1/chat/completions"):
+        if refusal is None and (method, path) != ("POST", f"{self.root}/chat/completions"):
             refusal = _refusal(404, f"Unknown request URL: {method} {path}.", code="unknown_url")
         if refusal is not None:
             return await Sender(writer, refusal, self._gate).send_body(refusal.body or b"")
@@ -294,6 +306,10 @@ class FakeOpenAI:
         if self.style.refuses_max_tokens and new_model and "max_tokens" in asked:
             said = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
             return _refusal(400, said, code="unsupported_parameter", param="max_tokens")
+        thinks = model.startswith("qwen3") and asked.get("enable_thinking") is not False
+        if self.style.thinks_only_streamed and thinks and not asked.get("stream"):
+            said = "parameter.enable_thinking must be set to false for non-streaming calls"
+            return _refusal(400, said, code="invalid_parameter_error")
         return None
 
 

@@ -21,6 +21,7 @@ HOSTS = {
     "xai": "api.x.ai",
     "deepseek": "api.deepseek.com",
     "groq": "api.groq.com",
+    "dashscope": "dashscope-intl.aliyuncs.com",
 }
 
 

@@ -2,21 +2,17 @@
 
 A table is one host's form of usage: on the left its own numbers, which are put into the JSON it
 sends, on the right the disjoint kinds that they mean. `.` is 0. Each row is an invoice for each
-model that the host serves. What it comes to is worked out here from the decimal prices of the
-catalog, in fractions, with no help of the code under test.
+model that the host serves. What it comes to is worked out by `fakes/bookkeeper.py`, with no help of
+the code under test.
 """
 # ruff: noqa: E501 -- a row of a table is one line
 
-import json
-import math
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import cache
-from importlib import resources
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-NANOS = 10**9
-MILLION = 10**6
+from fakes.bookkeeper import amount, costs, decimal
+
 KINDS = {
     "in": "input_uncached",
     "read": "cache_read",
@@ -29,17 +25,6 @@ KINDS = {
     "found": "web_searches",
     "ontop": "written_on_top",
 }
-PRICES = {
-    "input_uncached": ("input",),
-    "cache_read": ("cached_read", "input"),
-    "cache_write_5m": ("cache_write_5m", "input"),
-    "cache_write_1h": ("cache_write_1h", "cache_write_5m", "input"),
-    "audio_input": ("audio_input", "input"),
-    "output_text": ("output",),
-    "reasoning": ("reasoning", "output"),
-    "image": ("image", "output"),
-}
-"""For each kind the prices it goes by: the first that somebody publishes."""
 
 
 class Host(NamedTuple):
@@ -69,85 +54,10 @@ class Invoice(NamedTuple):
     def name(self) -> str:
         return f"{self.host.name}: {self.case}, {self.model}"
 
-    @property
-    def usage(self) -> str:
-        """The usage as it stands on the wire."""
-        return self.host.wire % self.numbers
-
-
-# Prices ---------------------------------------------------------------------------------------
-
-
-EVERYTHING = {
-    "input": "3",
-    "output": "15",
-    "cached_read": "0.3",
-    "cache_write_5m": "3.75",
-    "audio_input": "7",
-    "reasoning": "20.000000001",
-    "image": "40",
-    "request": "0.002",
-    "web_search": "0.010000001",
-    "tiers": [
-        {"above_input_tokens": 1000, "strict": False, "input": "6", "output": "22.5"},
-        {"above_input_tokens": 5000, "input": "9", "output": "30", "reasoning": "31"},
-    ],
-}
-"""A price that says everything an operator can say, and more than any model of the catalog."""
-
-
-@cache
-def costs() -> dict[str, dict[str, Any]]:
-    """What each model of the catalog costs, as it is written in the file."""
-    data = resources.files("altyn.catalog").joinpath("data/models.json").read_bytes()
-    catalog = {model["id"]: model["cost"] for model in json.loads(data)["models"]}
-    return {**catalog, "house/everything": EVERYTHING}
-
-
-def prompt_tokens(kinds: dict[str, int]) -> int:
-    """The length of the prompt, by which a tier is chosen."""
-    inside = ("input_uncached", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input")
-    return sum(kinds.get(kind, 0) for kind in inside) - kinds.get("written_on_top", 0)
-
-
-def tier_of(cost: dict[str, Any], prompt: int) -> dict[str, Any]:
-    """The prices that hold for a whole call with a prompt of this length."""
-    chosen = cost
-    for tier in cost.get("tiers", ()):
-        above = tier["above_input_tokens"]
-        if prompt > above or (prompt == above and not tier.get("strict", True)):
-            chosen = tier
-    return chosen
-
-
-def marked_up(price: str, markup: Fraction) -> Fraction:
-    """A price per million with a markup; what is sold has whole nanos, rounded up."""
-    return Fraction(math.ceil(Fraction(price) * (1 + markup) * NANOS), NANOS)
-
-
-def amount(cost: dict[str, Any], kinds: dict[str, int], markup: Fraction = Fraction(0)) -> Fraction:
-    """What the kinds cost, in units of currency, before the one rounding."""
-    tier = tier_of(cost, prompt_tokens(kinds))
-    total = marked_up(cost.get("request", "0"), markup)
-    total += kinds.get("web_searches", 0) * marked_up(cost.get("web_search", "0"), markup)
-    for kind, names in PRICES.items():
-        price = next(tier[name] for name in names if name in tier)
-        total += kinds.get(kind, 0) * marked_up(price, markup) / MILLION
-    return total
-
-
-def nanos(units: Fraction) -> int:
-    """Rounded once, up to the next nano."""
-    return math.ceil(units * NANOS)
-
-
-def decimal(value: Fraction) -> str:
-    """A fraction whose denominator divides a power of ten, to its last digit."""
-    digits = 24
-    scaled = value * 10**digits
-    assert scaled.denominator == 1
-    whole, rest = divmod(scaled.numerator, 10**digits)
-    return f"{whole}.{rest:0{digits}d}".rstrip("0").removesuffix(".")
+    def on_the_wire(self, frame: str) -> bytes:
+        """What a frame holds when this usage, or single numbers of it, are put into it."""
+        text = frame.replace("USAGE", self.host.wire).replace("MODEL", self.model)
+        return (text % self.numbers).encode()
 
 
 # Tables to invoices ---------------------------------------------------------------------------
@@ -447,6 +357,112 @@ OPENROUTER_2025 = Host(
     cost="priced",
 )
 
+ANTHROPIC = Host(
+    "Anthropic",
+    "anthropic",
+    CLAUDE_MODELS,
+    '{"input_tokens":%(input)s,"cache_creation_input_tokens":%(created)s,'
+    '"cache_read_input_tokens":%(read)s,"cache_creation":{"ephemeral_5m_input_tokens":%(minutes)s,'
+    '"ephemeral_1h_input_tokens":%(hour)s},"output_tokens":%(output)s,"output_tokens_details":'
+    '{"thinking_tokens":%(thinking)s},"server_tool_use":{"web_search_requests":%(searches)s,'
+    '"web_fetch_requests":0},"service_tier":"standard","inference_geo":"not_available"}',
+    """
+    input created   read minutes   hour output thinking searches |    in   read   w5m    w1h text think found | case
+       43       .      .       .      .    282        .        . |    43      .     .      .  282     .     . | nothing cached, recorded
+        1      79   2569      79      .     12        .        . |     1   2569    79      .   12     .     . | read, and written for five minutes
+        3    4012      .       .   4012     50        .        . |     3      .     .   4012   50     .     . | written for an hour
+       10    3000   1000    2000   1000     64       40        . |    10   1000  2000   1000   24    40     . | all at once, and some thought
+       21       .      .       .      .   4096     4096        . |    21      .     .      .    .  4096     . | max_tokens spent on thinking
+     4714       .      .       .      .    300        .        2 |  4714      .     .      .  300     .     2 | two searches, and what they brought in
+     1000   49000 150000   19000  30000   2000     1500        . |  1000 150000 19000  30000  500  1500     . | at 200,000 by what is cached
+     1001   49000 150000   19000  30000   2000     1500        1 |  1001 150000 19000  30000  500  1500     1 | one above 200,000
+    """,
+)
+
+ANTHROPIC_NO_SPLIT = Host(
+    "Anthropic, written without a split",
+    "anthropic",
+    CLAUDE_MODELS,
+    '{"input_tokens":%(input)s,"cache_creation_input_tokens":%(created)s,'
+    '"cache_read_input_tokens":%(read)s,"output_tokens":%(output)s}',
+    """
+    input created read output |  in read  w5m text | case
+        8    4012    .     50 |   8    . 4012   50 | for five minutes, then
+      512       . 1024      1 | 512 1024    .    1 | nothing written
+    """,
+)
+
+GEMINI = Host(
+    "Gemini",
+    "gemini",
+    GEMINI_MODELS,
+    '{"promptTokenCount": %(prompt)s,"candidatesTokenCount": %(candidates)s,'
+    '"totalTokenCount": %(total)s,"cachedContentTokenCount": %(cached)s,"promptTokensDetails": '
+    '[{"modality": "TEXT","tokenCount": 1},{"modality": "AUDIO","tokenCount": %(audio)s}],'
+    '"cacheTokensDetails": [{"modality": "AUDIO","tokenCount": %(recalled)s}],'
+    '"candidatesTokensDetails": [{"modality": "IMAGE","tokenCount": %(picture)s}],'
+    '"toolUsePromptTokenCount": %(tools)s,"thoughtsTokenCount": %(thoughts)s,'
+    '"serviceTier": "standard"}',
+    """
+    prompt cached audio recalled tools candidates picture thoughts  total |     in   read heard text image think | case
+        18      .     .        .     .         80       .       35    133 |     18      .     .   80     .    35 | thoughts stand beside, recorded
+        46      .     .        .   980        293       .     1436   2755 |   1026      .     .  293     .  1436 | what tools read stands beside, recorded
+      2168   2161     .        .     .         10       .        .   2178 |      7   2161     .   10     .     . | nearly all of it cached
+      1000      .   960        .     .          1       .        .   1001 |     40      .   960    1     .     . | half a minute of voice
+      1000    500   960      480     .          1       .        .   1001 |     20    500   480    1     .     . | half of the voice is cached
+        10      .     .        .     .       1300    1290        .   1310 |     10      .     .   10  1290     . | a picture
+         5      .     .        .     .          .       .        2      7 |      5      .     .    .     .     2 | max_tokens spent on thinking, recorded
+    200000 150000     .        .     .         10       .        . 200010 |  50000 150000     .   10     .     . | at 200,000
+    190000 150000     .        . 10001       100       .       90 200191 |  50001 150000     .  100     .    90 | one above, by what tools read
+    """,
+)
+
+GEMINI_SHORT = Host(
+    "Gemini, counts of nothing left out",
+    "gemini",
+    GEMINI_MODELS,
+    '{"promptTokenCount": %(prompt)s,"candidatesTokenCount": %(candidates)s,'
+    '"totalTokenCount": %(total)s,"promptTokensDetails": [{"modality": "TEXT","tokenCount": '
+    "%(prompt)s}]}",
+    """
+    prompt candidates total | in text | case
+        29         10    39 | 29   10 | text alone
+         1          1     2 |  1    1 | the smallest
+    """,
+)
+
+RESPONSES = Host(
+    "OpenAI Responses",
+    "openai-responses",
+    (*RESPONSES_MODELS, "openai/gpt-5.2", "openai/gpt-5"),
+    '{"input_tokens":%(input)s,"input_tokens_details":{"cached_tokens":%(cached)s,'
+    '"cache_write_tokens":%(written)s},"output_tokens":%(output)s,"output_tokens_details":'
+    '{"reasoning_tokens":%(reasoning)s},"total_tokens":%(total)s}',
+    """
+     input cached written output reasoning  total |    in   read  w5m  text  think | case
+        21      .       .    203       192    224 |    21      .    .    11    192 | reasoning is inside, recorded
+        21      .       .      3         .     24 |    21      .    .     3      . | no reasoning, recorded
+      2000   1536       .    300       256   2300 |   464   1536    .    44    256 | cached is inside
+      4020      .    4012     50         .   4070 |     8      . 4012    50      . | written to the cache
+      6000   2000    3000     10        10   6010 |  1000   2000 3000     .     10 | read, written, and only thought
+    272000 271999       . 128000    127999 400000 |     1 271999    .     1 127999 | the largest
+    """,
+)
+
+RESPONSES_SHORT = Host(
+    "OpenAI Responses, short",
+    "openai-responses",
+    RESPONSES_MODELS,
+    '{"input_tokens":%(input)s,"input_tokens_details":{"cached_tokens":%(cached)s},'
+    '"output_tokens":%(output)s,"output_tokens_details":{"reasoning_tokens":%(reasoning)s},'
+    '"total_tokens":%(total)s}',
+    """
+    input cached output reasoning total |  in read text think | case
+       40      .   2048      2048  2088 |  40    .    . 2048  | max_output_tokens spent on thinking
+     1100   1024      1         .  1101 |  76 1024    1    .  | before writes were counted
+    """,
+)
+
 HOUSE = Host(
     "A price of the operator's own",
     "openai-chat",
@@ -477,6 +493,12 @@ HOSTS = (
     OPENROUTER_GOOGLE_LONG,
     OPENROUTER_OWN_KEY,
     OPENROUTER_2025,
+    ANTHROPIC,
+    ANTHROPIC_NO_SPLIT,
+    GEMINI,
+    GEMINI_SHORT,
+    RESPONSES,
+    RESPONSES_SHORT,
     HOUSE,
 )
 INVOICES = invoices(*HOSTS)
