@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,18 @@ def served(tmp_path_factory):
     yield terminal
     assert terminal.down() == 0
     assert "Every invariant holds." in terminal.do("ledger", "verify")
+
+
+@pytest.fixture
+def until():
+    """Whether something becomes true within the second in which a server notices a change."""
+
+    def wait(is_true):
+        deadline = time.monotonic() + 2
+        while not is_true():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    return wait

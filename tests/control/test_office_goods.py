@@ -49,7 +49,12 @@ async def test_a_model_that_is_not_there_is_not_shown(do):
 async def test_an_imported_model_is_on_sale(do):
     imported = await do("catalog.import", text=a_file())
 
-    assert imported == {"models": 1, "costs_left_out": 0}
+    assert (imported["models"], imported["costs_left_out"]) == (1, 0)
+    assert (imported["added"], imported["changed"]) == (["house/own"], {})
+    assert [(one["kind"], one["old"], one["new"]) for one in imported["changes"]] == [
+        ("input", None, "1"),
+        ("output", None, "2"),
+    ]
     assert (await card_of(do, "house/own"))["output"] == "2"
 
 

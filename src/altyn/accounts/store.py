@@ -24,6 +24,7 @@ class User(Struct, frozen=True):
     posted_nanos: Nanos
     held_nanos: Nanos
     frozen_at: int | None
+    price_group: str | None = None
 
 
 class AccountBalance(Struct, frozen=True):
@@ -41,7 +42,7 @@ class AccountBalance(Struct, frozen=True):
 
 USER = (
     "SELECT u.id, u.account_id, u.email, u.operator_role, u.created_at, a.posted_nanos,"
-    " a.held_nanos, a.frozen_at FROM users u JOIN accounts a ON a.id = u.account_id"
+    " a.held_nanos, a.frozen_at, a.price_group FROM users u JOIN accounts a ON a.id = u.account_id"
 )
 
 
@@ -104,6 +105,12 @@ async def freeze_account(tx: Transaction, account_id: int, *, frozen: bool = Tru
     await tx.execute(
         "UPDATE accounts SET frozen_at = $2 WHERE id = $1", account_id, now_ms() if frozen else None
     )
+    await bump_revision(tx)
+
+
+async def set_price_group(tx: Transaction, account_id: int, group: str | None) -> None:
+    """Sell to an account at the prices of a group, from its next call on; None: at everybody's."""
+    await tx.execute("UPDATE accounts SET price_group = $2 WHERE id = $1", account_id, group)
     await bump_revision(tx)
 
 

@@ -82,12 +82,16 @@ async def load_catalog(database: Database) -> Catalog:
 async def list_prices(database: Database, *, model_id: str | None = None) -> list[PriceRow]:
     """Every price there ever was, in the order in which they took effect."""
     rows = await database.read(
-        "SELECT id, model_id, kind, price_group, effective_from, document, source, provider,"
-        " written_by, created_at FROM prices"
-        " WHERE CAST($1 AS TEXT) IS NULL OR model_id = $1 ORDER BY effective_from, id",
+        f"{PRICES} WHERE CAST($1 AS TEXT) IS NULL OR model_id = $1 ORDER BY effective_from, id",
         model_id,
     )
     return [_price_row(row) for row in rows]
+
+
+PRICES = (
+    "SELECT id, model_id, kind, price_group, effective_from, document, source, provider,"
+    " written_by, created_at FROM prices"
+)
 
 
 def _price_row(row: Row) -> PriceRow:
@@ -142,13 +146,18 @@ async def add_builtin_models(tx: Transaction, *, currency: str = "USD") -> int:
 
 
 async def import_models(
-    tx: Transaction, models: Sequence[Model], *, replace: bool = True, currency: str = "USD"
+    tx: Transaction,
+    models: Sequence[Model],
+    *,
+    replace: bool = True,
+    currency: str = "USD",
+    written_by: str | None = None,
 ) -> int:
     """Add models with their cost, or replace what is there; say how many were written.
 
-    A cost that differs from the latest becomes a new dated price row: the old one is kept for the
-    receipts that name it. A cost in another currency than the installation's is left out: dollars
-    taken for roubles would sell everything at a hundredth.
+    A cost that differs from the one in force becomes a new dated price row: the old one is kept for
+    the receipts that name it. A cost in another currency than the installation's is left out:
+    dollars taken for roubles would sell everything at a hundredth.
     """
     known = {model_id for (model_id,) in await tx.fetch("SELECT id FROM models")}
     chosen = [model for model in models if replace or model.id not in known]
@@ -162,22 +171,41 @@ async def import_models(
             position,
             now_ms(),
         )
-        price, cost = model.cost_price, model.cost
-        if price is not None and cost is not None and cost.currency == currency:
-            await _set_cost(tx, model.id, price, cost.source)
+    rows = [_price_row(row) for row in await tx.fetch(f"{PRICES} ORDER BY effective_from, id")]
+    for row in new_costs(chosen, PriceBook(rows, []), currency, written_by):
+        await add_price(
+            tx,
+            model_id=row.model_id,
+            kind="cost",
+            price=row.price,
+            source=row.source,
+            written_by=written_by,
+        )
     if chosen:
         await bump_revision(tx)
     return len(chosen)
 
 
-async def _set_cost(tx: Transaction, model_id: str, price: Price, source: str | None) -> None:
-    latest = await tx.fetch(
-        "SELECT document FROM prices WHERE model_id = $1 AND kind = 'cost' AND provider IS NULL"
-        " ORDER BY effective_from DESC, id DESC LIMIT 1",
-        model_id,
-    )
-    if not latest or latest[0][0] != price.document:
-        await add_price(tx, model_id=model_id, kind="cost", price=price, source=source)
+def new_costs(
+    models: Sequence[Model], book: PriceBook, currency: str, written_by: str | None
+) -> list[PriceRow]:
+    """The costs of these models that differ from those in force, as rows that begin now."""
+    now = now_ms()
+    return [
+        PriceRow(
+            id=0,
+            model_id=model.id,
+            kind="cost",
+            price_group=None,
+            effective_from=now,
+            price=model.cost_price,
+            source=model.cost.source,
+            written_by=written_by,
+        )
+        for model in models
+        if model.cost is not None and model.cost.currency == currency
+        if model.cost_price != book.find_cost(model.id, None, now)
+    ]
 
 
 async def add_price(

@@ -99,7 +99,7 @@ def new_losses(
     moments = _moments(before, after, since_ms=since_ms)
     added = find_losses(after, providers, moments) - find_losses(before, providers, moments)
     first: dict[tuple[str, str], Loss] = {}
-    for loss in sorted(added, key=lambda each: each.at_ms):
+    for loss in sorted(added, key=lambda each: (each.at_ms, each.provider)):
         first.setdefault((loss.model_id, loss.price_group), loss)
     return sorted(first.values())
 

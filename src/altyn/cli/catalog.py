@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from altyn.cli.terminal import answers, ask, lay_out, print_json, show, show_table
-from altyn.errors import OperatorError
+from altyn.cli.price import even_below_cost, show_figures, who
+from altyn.cli.terminal import answers, ask, lay_out, print_json, read_text, show, show_table
 
 name_of_model = click.argument("model")
 
@@ -45,17 +45,31 @@ def show_model(*, model: str, home: Path | None, as_json: bool) -> None:
 
 @catalog.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Show what it changes, and write nothing.")
+@even_below_cost
 @answers
-def import_file(*, file: Path, home: Path | None, as_json: bool) -> None:
-    """Add models from a file, or replace those that are there."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise OperatorError(f"{file} is not a text in UTF-8.") from None
-    imported = ask(home, "catalog.import", text=text)
+def import_file(
+    *, file: Path, dry_run: bool, below_cost: bool, home: Path | None, as_json: bool
+) -> None:
+    """Add models from a file, or replace those that are there, and say what differs."""
+    imported = ask(
+        home,
+        "catalog.import",
+        text=read_text(file),
+        dry_run=dry_run,
+        below_cost=below_cost,
+        by=who(),
+    )
+    if not as_json:
+        for model in imported["added"]:
+            print(f"+ {model}")
+        for model, fields in imported["changed"].items():
+            print(f"~ {model}: {', '.join(fields)}")
+        show_figures(imported)
     left_out = imported["costs_left_out"]
     note = f" {left_out} costs are in another currency and were left out." if left_out else ""
-    show(imported, f"{imported['models']} models are on sale.{note}", as_json=as_json)
+    told = "would be on sale: nothing is written" if dry_run else "are on sale"
+    show(imported, f"{imported['models']} models {told}.{note}", as_json=as_json)
 
 
 def _story(story: dict[str, Any]) -> list[list[str]]:

@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from altyn.cli.terminal import answers, ask, print_json, show, show_table
+from altyn.cli.terminal import answers, ask, print_json, read_text, show, show_table
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +26,15 @@ KINDS = (
 FEES = ("request", "web-search")
 
 
+even_below_cost = click.option(
+    "--allow-loss",
+    "--below-cost",
+    "below_cost",
+    is_flag=True,
+    help="Yes, sell for less than it costs us.",
+)
+
+
 def dated(command: Callable[P, R]) -> Callable[P, R]:
     """Give a command the options of everything that changes what customers pay."""
     for option in reversed(
@@ -40,13 +49,7 @@ def dated(command: Callable[P, R]) -> Callable[P, R]:
             click.option(
                 "--dry-run", is_flag=True, help="Show what it changes, and write nothing."
             ),
-            click.option(
-                "--allow-loss",
-                "--below-cost",
-                "below_cost",
-                is_flag=True,
-                help="Yes, sell for less than it costs us.",
-            ),
+            even_below_cost,
         )
     ):
         command = option(command)
@@ -197,6 +200,40 @@ def list_prices(*, model: str | None, home: Path | None, as_json: bool) -> None:
 def show_history(*, model: str, home: Path | None, as_json: bool) -> None:
     """Show every price and markup of a model: from when, until now or not, and who wrote it."""
     show_cards(ask(home, "price.history", model=model), as_json=as_json)
+
+
+@price.command("export")
+@click.argument("file", type=click.Path(path_type=Path))
+@answers
+def export_prices(*, file: Path, home: Path | None, as_json: bool) -> None:
+    """Write every price that is in force or to come into a CSV file."""
+    sheet = ask(home, "price.export")
+    file.write_text(sheet.pop("text"), encoding="utf-8", newline="")
+    show(sheet, f"{file} holds {sheet['rows']} prices.", as_json=as_json)
+
+
+@price.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--apply", is_flag=True, help="Write it; without this only show what it would do.")
+@even_below_cost
+@answers
+def import_prices(
+    *, file: Path, apply: bool, below_cost: bool, home: Path | None, as_json: bool
+) -> None:
+    """Show what the prices of a CSV file would change, and write them with --apply."""
+    done = ask(
+        home, "price.import", text=read_text(file), apply=apply, below_cost=below_cost, by=who()
+    )
+    if as_json:
+        print_json(done)
+        return
+    for line in done["added"]:
+        print(f"+ {line}")
+    verb = "are written" if done["applied"] else "would be new"
+    print(f"{done['lines']} lines: {len(done['added'])} {verb}, {done['same']} stand already.")
+    show_figures(done)
+    if not done["applied"]:
+        print("Nothing is written: repeat it with --apply.")
 
 
 # Markups --------------------------------------------------------------------------------------

@@ -61,6 +61,14 @@ def fail(sentence: str) -> None:
     sys.exit(1)
 
 
+def read_text(file: Path) -> str:
+    """A file's text as it stands. Raises `OperatorError` if it is none."""
+    try:
+        return file.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise OperatorError(f"{file} is not a text in UTF-8.") from None
+
+
 # Printing -------------------------------------------------------------------------------------
 
 

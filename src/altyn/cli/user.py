@@ -39,7 +39,17 @@ def list_all(*, home: Path | None, as_json: bool) -> None:
     """Show everybody, and what they have to spend."""
     show_table(
         ask(home, "user.list"),
-        ("id", "email", "available", "held", "currency", "frozen", "operator", "created_at"),
+        (
+            "id",
+            "email",
+            "available",
+            "held",
+            "currency",
+            "frozen",
+            "price_group",
+            "operator",
+            "created_at",
+        ),
         as_json=as_json,
         empty="There is nobody yet: 'altyn user add EMAIL'.",
     )
@@ -61,3 +71,20 @@ def unfreeze(*, email: str, home: Path | None, as_json: bool) -> None:
     """Allow the calls of an account again."""
     card = ask(home, "user.unfreeze", email=email)
     show(card, f"{card['email']} may call again.", as_json=as_json)
+
+
+@user.command("price-group")
+@email_of_user
+@click.argument("group", required=False)
+@click.option("--none", "leave", is_flag=True, help="Take the account out of its group.")
+@answers
+def price_group(
+    *, email: str, group: str | None, leave: bool, home: Path | None, as_json: bool
+) -> None:
+    """Sell to an account at the prices of a group."""
+    if (group is None) is not leave:
+        raise click.UsageError("Name a group, or --none.")
+    done = ask(home, "user.price_group", email=email, group=group)
+    whose = "everybody's prices" if group is None else f"the prices of the group {group}"
+    hint = "" if done["priced"] else " No price or markup is set for this group yet."
+    show(done, f"{done['email']} pays {whose} from now on.{hint}", as_json=as_json)

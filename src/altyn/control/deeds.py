@@ -8,7 +8,18 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import Struct, structs
 
-from altyn.control import care, doctor, goods, keys, models, money, people, prices, providers
+from altyn.control import (
+    care,
+    doctor,
+    goods,
+    keys,
+    models,
+    money,
+    people,
+    price_sheet,
+    prices,
+    providers,
+)
 from altyn.control.office import Office
 from altyn.errors import OperatorError, UnknownNameError
 
@@ -20,6 +31,7 @@ DEEDS: dict[str, Deed] = {
     "user.list": people.show_users,
     "user.freeze": people.freeze_user,
     "user.unfreeze": people.unfreeze_user,
+    "user.price_group": people.choose_price_group,
     "key.create": keys.add_key,
     "key.list": keys.show_keys,
     "key.revoke": keys.revoke,
@@ -45,6 +57,8 @@ DEEDS: dict[str, Deed] = {
     "price.end": prices.end_price,
     "price.list": prices.show_prices,
     "price.history": prices.show_history,
+    "price.export": price_sheet.export_sheet,
+    "price.import": price_sheet.import_sheet,
     "markup.set": prices.set_markup_percent,
     "backup": care.back_up,
     "doctor": doctor.examine,

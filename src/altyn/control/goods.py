@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from altyn.catalog.load import Catalog, import_models, load_catalog
-from altyn.catalog.model import Model, read_models
+from altyn.catalog.load import Catalog, import_models, load_catalog, new_costs
+from altyn.catalog.model import Model, read_model, read_models
 from altyn.catalog.price import decimals
 from altyn.catalog.pricebook import Rate
 from altyn.control.office import Office
-from altyn.control.price_cards import format_percent
+from altyn.control.price_cards import ChangeCard, LossCard, format_percent
+from altyn.control.prices import look_ahead
 from altyn.database.engine import now_ms
 from altyn.errors import UnknownNameError
 from altyn.money import format_short
@@ -66,13 +67,60 @@ async def show_one(office: Office, *, model: str) -> ModelStory:
     )
 
 
-async def import_file(office: Office, *, text: str) -> dict[str, Any]:
-    """Add or replace models from a file's text. Raises `OperatorError`, naming model and field."""
+class Imported(Struct, kw_only=True):
+    """What a file of models brings, or in a dry run would bring.
+
+    `changed` names the fields that differ, by model. `costs_left_out` are in another currency.
+    """
+
+    applied: bool
+    models: int
+    costs_left_out: int
+    added: list[str]
+    changed: dict[str, list[str]]
+    changes: list[ChangeCard]
+    losses: list[LossCard]
+
+
+async def import_file(
+    office: Office,
+    *,
+    text: str,
+    dry_run: bool = False,
+    below_cost: bool = False,
+    by: str | None = None,
+) -> Imported:
+    """Add or replace models from a file's text, and say what differs.
+
+    Raises `OperatorError`, naming model and field, or for a cost that makes a fixed price a loss.
+    """
     models = read_models(text.encode())
+    rows = await office.database.read("SELECT id, document FROM models")
+    known = {model_id: read_model(document) for model_id, document in rows}
     currency = office.settings.currency
-    work = partial(import_models, models=models, currency=currency)
-    written = await office.database.write(work)
-    return {"models": written, "costs_left_out": _other_currency(models, currency)}
+    costs = new_costs(models, (await load_catalog(office.database)).prices, currency, by)
+    ahead = await look_ahead(office, prices=costs, dry_run=dry_run, below_cost=below_cost)
+    if not dry_run:
+        await office.database.write(
+            partial(import_models, models=models, currency=currency, written_by=by)
+        )
+    return Imported(
+        applied=not dry_run,
+        models=len(models),
+        costs_left_out=_other_currency(models, currency),
+        added=[model.id for model in models if model.id not in known],
+        changed={
+            model.id: fields
+            for model in models
+            if model.id in known and (fields := _differing(known[model.id], model))
+        },
+        changes=ahead.changes,
+        losses=ahead.losses,
+    )
+
+
+def _differing(old: Model, new: Model) -> list[str]:
+    return [name for name in Model.__struct_fields__ if getattr(old, name) != getattr(new, name)]
 
 
 def _other_currency(models: Sequence[Model], currency: str) -> int:

@@ -6,9 +6,18 @@ from typing import Any
 from msgspec import Struct
 
 from altyn.accounts.password import hash_password
-from altyn.accounts.store import OperatorRole, User, freeze_account, get_user, list_users
+from altyn.accounts.store import (
+    OperatorRole,
+    User,
+    freeze_account,
+    get_user,
+    list_users,
+    set_price_group,
+)
 from altyn.accounts.store import add_user as insert_user
+from altyn.catalog.load import load_catalog
 from altyn.control.office import Office, iso
+from altyn.control.prices import check_group
 from altyn.errors import OperatorError
 from altyn.money import format_nanos
 
@@ -21,6 +30,7 @@ class UserCard(Struct, kw_only=True):
     operator: str | None
     created_at: str
     frozen: bool
+    price_group: str | None
     currency: str
     balance: str
     held: str
@@ -56,6 +66,21 @@ async def unfreeze_user(office: Office, *, email: str) -> UserCard:
     return await _set_frozen(office, email, frozen=False)
 
 
+async def choose_price_group(
+    office: Office, *, email: str, group: str | None = None
+) -> dict[str, Any]:
+    """Sell to an account at the prices of a group; None: at everybody's.
+
+    `priced` tells whether any price or markup is set for the group: a misspelt one has none.
+    """
+    if group is not None:
+        check_group(group)
+    user = await get_user(office.database, email)
+    await office.database.write(partial(set_price_group, account_id=user.account_id, group=group))
+    groups = (await load_catalog(office.database)).prices.groups
+    return {"email": user.email, "price_group": group, "priced": group is None or group in groups}
+
+
 async def _set_frozen(office: Office, email: str, *, frozen: bool) -> UserCard:
     user = await get_user(office.database, email)
 
@@ -73,6 +98,7 @@ def _card(office: Office, user: User) -> UserCard:
         operator=user.operator_role,
         created_at=iso(user.created_at),
         frozen=user.frozen_at is not None,
+        price_group=user.price_group,
         currency=office.settings.currency,
         balance=format_nanos(user.posted_nanos),
         held=format_nanos(user.held_nanos),

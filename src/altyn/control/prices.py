@@ -59,6 +59,23 @@ async def write_rows(
     Raises `UnknownNameError` for a model nobody knows, and `OperatorError` if something would be
     sold below cost that is not now, unless `below_cost` says that it is meant.
     """
+    written = await look_ahead(
+        office, prices=prices, markups=markups, dry_run=dry_run, below_cost=below_cost
+    )
+    if not dry_run:
+        written.ids = await office.database.write(partial(_write, prices=prices, markups=markups))
+    return written
+
+
+async def look_ahead(
+    office: Office,
+    *,
+    prices: Sequence[PriceRow] = (),
+    markups: Sequence[MarkupRow] = (),
+    dry_run: bool,
+    below_cost: bool,
+) -> Written:
+    """What rows would change. Raises as `write_rows`, and writes nothing."""
     now = now_ms()
     catalog = await load_catalog(office.database)
     before = catalog.prices
@@ -68,18 +85,13 @@ async def write_rows(
             "A price would be above 1000000 per million tokens: nothing is written."
         )
     losses = new_losses(before, after, served_by(catalog), now)
-    changes = find_changes(before, after, now)
     if losses and not below_cost and not dry_run:
         raise OperatorError(_refusal(losses))
-    ids: list[int] = []
-    if not dry_run:
-        ids = await office.database.write(partial(_write, prices=prices, markups=markups))
     return Written(
         applied=not dry_run,
         rows=len(prices) + len(markups),
-        changes=[change_card(change) for change in changes],
+        changes=[change_card(change) for change in find_changes(before, after, now)],
         losses=[loss_card(loss) for loss in losses],
-        ids=ids,
     )
 
 
