@@ -71,7 +71,9 @@ class ResponseStream:
         self.usage: Usage | None = None
         self._id: str | None = None
         self._model: str | None = None
-        self._role = b'"role":"assistant",'
+        self._waiting = True
+        self._begun = False
+        self._envelopes: list[Detail] = []
         self._speaking: int | None = None
         self._thinking: tuple[int, int] | None = None
         self._calls: dict[int, Call] = {}
@@ -137,7 +139,8 @@ class ResponseStream:
     def _think(self, text: str, detail: Detail) -> ChatEvent | None:
         if not text:
             return None
-        said = {"reasoning": text, "reasoning_details": [detail]}
+        envelopes, self._envelopes = self._envelopes, []
+        said = {"reasoning": text, "reasoning_details": [*envelopes, detail]}
         return self._tell(said, len(text.encode()))
 
     # What is called
@@ -171,7 +174,8 @@ class ResponseStream:
         if item.type == "function_call":
             return self._end_call(item, step.output_index)
         if item.type == "reasoning" and item.encrypted_content:
-            return self._tell({"reasoning_details": [encrypted_detail(item, step.output_index)]})
+            self._waiting = True
+            self._envelopes.append(encrypted_detail(item, step.output_index))
         return None
 
     def _end_call(self, item: Item, place: int) -> ChatEvent | None:
@@ -195,7 +199,10 @@ class ResponseStream:
         self.usage = usage = read_usage(response)
         reason = finish_reason(response, called=bool(self._calls))
         self.finished = True
-        choices = b'[{"index":0,"delta":{},"finish_reason":%b}]' % _ENCODER.encode(reason)
+        choices = b'[{"index":0,"delta":{%b},"finish_reason":%b}]' % (
+            self._begin()[:-1],
+            _ENCODER.encode(reason),
+        )
         return ChatEvent(choices, 0, reason, usage, response.id, response.model)
 
     def _take_error(self, data: bytes) -> ChatEvent | None:
@@ -210,9 +217,9 @@ class ResponseStream:
         tail = b'},"finish_reason":null}]'
         if logprobs:
             tail = b'},"finish_reason":null,"logprobs":{"content":%b}}]' % _ENCODER.encode(logprobs)
-        role, self._role = self._role, b""
+        opening = self._begin() if self._waiting else b""
         return ChatEvent(
-            b'[{"index":0,"delta":{%b%b%b%b' % (role, name, _ENCODER.encode(text), tail),
+            b'[{"index":0,"delta":{%b%b%b%b' % (opening, name, _ENCODER.encode(text), tail),
             len(text) if text.isascii() else len(text.encode()),
             None,
             None,
@@ -221,12 +228,22 @@ class ResponseStream:
         )
 
     def _tell(self, said: Detail, delivered_bytes: int = 0) -> ChatEvent:
-        role, self._role = self._role, b""
         choices = b'[{"index":0,"delta":{%b%b,"finish_reason":null}]' % (
-            role,
+            self._begin(),
             _ENCODER.encode(said)[1:],
         )
         return ChatEvent(choices, delivered_bytes, None, None, self._id, self._model)
+
+    def _begin(self) -> bytes:
+        """What stands before the first words, and before those that a thought led to.
+
+        An envelope waits for them: an answer that fails before its first word is another route's.
+        """
+        opening = b"" if self._begun else b'"role":"assistant",'
+        if self._envelopes:
+            opening += b'"reasoning_details":%b,' % _ENCODER.encode(self._envelopes)
+        self._begun, self._waiting, self._envelopes = True, False, []
+        return opening
 
     _STEPS: ClassVar[dict[str, Callable[["ResponseStream", bytes], ChatEvent | None]]] = {
         "response.created": _take_created,
