@@ -111,10 +111,13 @@ class Gateway:
         secret: str | None = "sk-upstream-secret",
         upstream_model: str | None = None,
         priority: int = 100,
+        dialect: str = "openai-chat",
     ) -> str:
-        """A provider that speaks openai-chat at *base_url*, with routes for *models*."""
+        """A provider that speaks *dialect* at *base_url*, with routes for *models*."""
         name = name or f"fake-{next(self._numbers)}"
-        self.run(self._add_upstream(base_url, models, name, secret, upstream_model, priority))
+        self.run(
+            self._add_upstream(base_url, models, name, secret, upstream_model, priority, dialect)
+        )
         return name
 
     def set_markup(self, parts_per_million: int) -> None:
@@ -238,10 +241,11 @@ class Gateway:
         secret: str | None,
         upstream_model: str | None,
         priority: int,
+        dialect: str,
     ) -> None:
         async def add(tx: Any) -> None:
             await add_provider(
-                tx, self.seal, name=name, dialect="openai-chat", base_url=base_url, secret=secret
+                tx, self.seal, name=name, dialect=dialect, base_url=base_url, secret=secret
             )
             for model in models:
                 await add_route(

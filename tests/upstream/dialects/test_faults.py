@@ -22,6 +22,11 @@ def xai(message):
     return json.dumps({"code": "Client specified an invalid argument", "error": message}).encode()
 
 
+def google(code, message, *details, status="INVALID_ARGUMENT"):
+    error = {"code": code, "message": message, "status": status, "details": list(details)}
+    return json.dumps({"error": error}).encode()
+
+
 CASES = [
     # The status alone
     (400, body(), "bad_request"),
@@ -74,6 +79,29 @@ CASES = [
     (429, router(code=429, provider_name="Google", raw="quota"), "rate_limit"),
     (402, router("Insufficient credits. Add more using …", 402), "quota"),
     (503, router("busy", 503, error_type="provider_overloaded"), "overloaded"),
+    # Google
+    (400, google(400, "API key not valid. Please pass a valid API key.", {"reason": "API_KEY_INVALID"}), "auth"),
+    (400, google(400, "Clé refusée.", {"reason": "API_KEY_INVALID"}), "auth"),
+    (400, google(400, "API key not valid. Please pass a valid API key."), "auth"),
+    (400, google(400, "API key expired. Please renew the API key."), "auth"),
+    (400, google(400, "Invalid value: 'API key not valid'"), "bad_request"),
+    (400, google(400, "User location is not supported for the API use.", status="FAILED_PRECONDITION"), "auth"),
+    (400, google(400, "Gemini API free tier is not available in your country."), "auth"),
+    (400, google(400, "Request payload size exceeds the limit: 20971520 bytes."), "too_large"),
+    (400, google(400, "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."), "context_length"),
+    (400, google(400, "* GenerateContentRequest.contents: contents is not specified"), "bad_request"),
+    (403, google(403, "Your API key was reported as leaked.", status="PERMISSION_DENIED"), "auth"),
+    (403, google(403, "Billing.", {"reason": "BILLING_DISABLED"}), "quota"),
+    (403, google(403, "You do not have permission to access the File abc or it may not exist."), "bad_request"),
+    (404, google(404, "models/x is not found for API version v1beta", status="NOT_FOUND"), "not_found"),
+    (409, google(409, "The operation was aborted.", status="ABORTED"), "server"),
+    (429, google(429, "You exceeded your current quota.", {"retryDelay": "34.07s"}), "rate_limit"),
+    (429, google(429, "You exceeded your current quota."), "quota"),
+    (429, google(429, "Your prepayment credits are depleted."), "quota"),
+    (429, google(429, "Resource has been exhausted (e.g. check quota)."), "rate_limit"),
+    (500, google(500, "An internal error has occurred.", status="INTERNAL"), "server"),
+    (503, google(503, "The model is overloaded.", status="UNAVAILABLE"), "overloaded"),
+    (504, google(504, "Deadline expired.", status="DEADLINE_EXCEEDED"), "timeout"),
     # Google's array
     (429, b'[{"error":{"code":429,"message":"Quota","status":"RESOURCE_EXHAUSTED"}}]', "rate_limit"),
 ]  # fmt: skip
@@ -138,6 +166,26 @@ def test_the_time_to_wait_is_read_from_the_headers(headers, seconds):
     assert faults.read_error(429, headers, b"").retry_after_s == seconds
 
 
+@pytest.mark.parametrize(
+    ("details", "seconds"),
+    [
+        ([{"violations": []}, {"retryDelay": "34s"}], 34.0),
+        ([{"retryDelay": "34.074824224s"}], 34.074824224),
+        ([{"retryDelay": "soon"}], None),
+        ([{"retryDelay": 34}], None),
+        ([5, None], None),
+        ({"retryDelay": "34s"}, None),
+    ],
+    ids=str,
+)
+def test_google_says_the_time_to_wait_in_its_details(details, seconds):
+    sent = json.dumps({"error": {"code": 429, "message": "no", "details": details}}).encode()
+
+    assert faults.read_error(429, {}, sent).retry_after_s == seconds
+    assert faults.read_error(429, {"retry-after": "5"}, sent).retry_after_s == 5.0
+    assert faults.read_error_inside(sent).retry_after_s == seconds
+
+
 def test_openrouter_may_say_the_time_to_wait_in_the_body():
     error = {"code": 503, "message": "x", "availability": {"code": "no", "retry_after": 12}}
 
@@ -152,7 +200,7 @@ json_values = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(
             st.sampled_from(
-                ["error", "message", "code", "metadata", "raw", "availability", "param"]
+                ["error", "message", "code", "metadata", "raw", "availability", "param", "details"]
             ),
             inner,
             max_size=5,

@@ -160,3 +160,21 @@ def test_the_null_content_beside_tool_calls_is_kept_where_null_is_allowed(host, 
 
 def test_a_simple_message_is_not_copied():
     assert write_message(USER, PLAIN) is USER
+
+
+@pytest.mark.parametrize(
+    ("host", "passed_on"),
+    [
+        (OPENAI, False),
+        (GROQ, False),
+        (PLAIN_HOST, False),
+        ("generativelanguage.googleapis.com", True),
+    ],
+)
+def test_googles_signature_on_a_call_goes_to_google_alone(host, passed_on):
+    call = {"id": "a", "type": "function", "function": {"name": "clock", "arguments": "{}"}}
+    signed = {**call, "extra_content": {"google": {"thought_signature": "AAAA"}}}
+
+    said = message(host, tool_calls=[call, signed])
+
+    assert said["tool_calls"] == [call, signed if passed_on else call]

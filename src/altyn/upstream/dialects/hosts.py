@@ -77,6 +77,10 @@ class Host(Struct, frozen=True, kw_only=True):
     drops: frozenset[str] = frozenset()
     message_drops: frozenset[str] = frozenset()
     strict_tools: bool = True
+
+    call_extras: bool = False
+    """Reads what Google signs its calls of tools with; to strict hosts it is an unknown member."""
+
     null_content: bool = True
 
 
@@ -97,6 +101,7 @@ HOSTS: dict[str, Host] = {
     # In thinking mode with tools it refuses a history without the reasoning.
     "api.deepseek.com": Host(thinking=_as_thinking, earlier_reasoning="reasoning_content"),
     "api.groq.com": Host(earlier_reasoning="reasoning", null_content=False),
+    "googleapis.com": Host(call_extras=True),
     "aliyuncs.com": Host(thinking=_as_enable_thinking),
 }
 """By host name; a name also stands for everything below it (`dashscope-intl.aliyuncs.com`)."""
@@ -163,9 +168,16 @@ def write_message(message: Message, host: Host) -> Message:
     }
     if developer:
         said["role"] = "system"
+    if said.get("tool_calls") and not host.call_extras:
+        said["tool_calls"] = [_without_extras(call) for call in said["tool_calls"]]
     if not _REASONING.isdisjoint(message):
         said.update(_earlier_reasoning(message, host))
     return said
+
+
+def _without_extras(call: Fields) -> Fields:
+    """A call that a Gemini model made, for a vendor that knows nothing of Google."""
+    return {name: value for name, value in call.items() if name != "extra_content"}
 
 
 def _earlier_reasoning(message: Message, host: Host) -> Message:
