@@ -321,6 +321,24 @@ def test_a_stream_that_is_cut_is_free(small_shop: Shop, sent_bytes: int) -> None
     assert answer.status_code in (200, 502)
 
 
+@BOTH
+def test_a_file_in_googles_storage_is_refused_before_google_is_asked(
+    small_shop: Shop, *, stream: bool
+) -> None:
+    gateway, customer, vendor = small_shop
+    url = f"https://generativelanguage.googleapis.com/v1beta/files/{KEY}"
+    messages = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]
+
+    answer = chat(gateway, customer.key, model=MODEL, messages=messages, stream=stream)
+
+    error = exact(answer)["error"]
+    assert (answer.status_code, error["code"]) == (400, "invalid_parameter")
+    assert error["param"] == "messages[0].content[0]"
+    assert vendor.calls == []
+    (generation,) = books_agree(gateway, customer)
+    assert generation["cost"] == FREE
+
+
 def test_the_key_goes_in_its_header_and_nowhere_else(small_shop: Shop) -> None:
     chat(small_shop.gateway, small_shop.customer.key, model=MODEL)
 

@@ -1,6 +1,7 @@
 """What no transcript of a chat with Gemini can tell."""
 
 import json
+import time
 
 import pytest
 from gemini_transcripts import COUNTED, PIXEL, call, candidate, event, reply, text, vendor_json
@@ -72,6 +73,15 @@ def image(url):
         image("https://GenerativeLanguage.GoogleAPIs.com:443/v1beta/files/abc"),
         image("https://storage.googleapis.com/bucket/secret.png"),
         image("gs://bucket/secret.png"),
+        image("file:///etc/passwd"),
+        image("https://generativelanguage.googleapis.com./v1beta/files/abc"),
+        image("https://generativelanguage.googleapis.com\\@example.com/v1beta/files/abc"),
+        image("https://generativelanguage%2Egoogleapis.com/v1beta/files/abc"),
+        image("https://generativelanguage．googleapis．com/v1beta/files/abc"),
+        image("https://generative\tlanguage.googleapis.com/v1beta/files/abc"),
+        image("https://[::1"),
+        image("https://"),
+        image("nothing at all"),
         {"type": "file", "file": {"file_data": "https://storage.googleapis.com/bucket/a.pdf"}},
         {"type": "file", "file": {"file_id": "files/abc"}},
         {"type": "file", "file": {}},
@@ -86,12 +96,50 @@ def test_a_file_that_only_the_operators_key_opens_cannot_be_named(part):
     assert caught.value.param.startswith("messages[0].content[0]")
 
 
-def test_a_host_that_only_looks_like_googles_is_like_any_other():
-    url = "https://googleapis.com.example/a.png"
-
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://googleapis.com.example/a.png",
+        "http://notgoogleapis.com:8080/a.png?of=googleapis.com",
+        "https://картинки.рф/a.png",
+    ],
+)
+def test_any_other_address_is_handed_on_as_it_is(url):
     body = GEMINI.write_request(chat(image(url)), upstream_model="m", host="h").body
 
     assert json.loads(body)["contents"][0]["parts"][0]["fileData"]["fileUri"] == url
+
+
+def test_a_result_names_the_last_call_of_its_id():
+    def called(name):
+        function = {"name": name, "arguments": "[1]"}
+        return {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"id": "0", "function": function}],
+        }
+
+    done = {"role": "tool", "tool_call_id": "0", "content": "done"}
+    messages = [called("clock"), done, called("weather"), done]
+    asked = Chat(model="m", messages=[], fields={"messages": messages}, max_tokens=9)
+
+    body = json.loads(GEMINI.write_request(asked, upstream_model="gemini-2.5-pro", host="h").body)
+
+    parts = [content["parts"][0] for content in body["contents"]]
+    assert [part.popitem()[1]["name"] for part in parts] == ["clock", "clock", "weather", "weather"]
+
+
+def test_a_long_history_is_written_in_little_time():
+    count = 20_000
+    calls = [{"id": str(n), "function": {"name": "f", "arguments": "{}"}} for n in range(count)]
+    results = [{"role": "tool", "tool_call_id": str(n), "content": "x"} for n in range(count)]
+    messages = [{"role": "assistant", "content": None, "tool_calls": calls}, *results[::-1]]
+    asked = Chat(model="m", messages=[], fields={"messages": messages}, max_tokens=9)
+    started = time.process_time()
+
+    GEMINI.write_request(asked, upstream_model="gemini-2.5-pro", host="h")
+
+    assert time.process_time() - started < 2
 
 
 def test_a_picture_is_sent_as_it_came():

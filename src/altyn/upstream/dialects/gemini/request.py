@@ -9,6 +9,7 @@ What Google takes differently from OpenAI, and refuses with 400 otherwise:
 """
 
 import base64
+import re
 from itertools import groupby
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -33,6 +34,8 @@ caller's library drops what it does not know. Google takes it and reasons anew.
 
 GOOGLES = "googleapis.com"
 """Files there, and `gs://` buckets, are opened with the operator's key: no caller may name one."""
+
+PLAIN_HOST = re.compile(r"[a-z0-9.-]+", re.IGNORECASE)
 
 SEED_MASK = 2**31 - 1
 """Google's seed is an int32. A larger one is folded: the same seed stays the same."""
@@ -148,46 +151,42 @@ def _write_choice(choice: str | Fields) -> Fields:
 # Messages -------------------------------------------------------------------------------------
 
 
+Calls = dict[str, tuple[int, int, str]]
+"""By the id of a call, its place in the history and the function it asked for: of the last call of
+that id, for some servers begin again with `call_0` in every answer.
+"""
+
+
 def _write_messages(messages: list[Fields], family: Family) -> tuple[list[Part], list[Fields]]:
-    """The system's parts, and everybody else's as contents."""
+    """The system's parts, and everybody else's as contents.
+
+    Results side by side stand as their calls were made: where calls have no id, a tool that was
+    called twice is told apart by nothing but the order.
+    """
     system: list[Part] = []
     contents: list[Fields] = []
-    names = _called_names(messages)
-    for index, message in _results_in_order(messages, list(names)):
-        role = message["role"]
-        if role in ("system", "developer"):
-            system += _write_content(message["content"], index)
-        elif role == "assistant":
-            _add(contents, "model", _write_answer(message, index, family))
-        elif role == "tool":
-            _add(contents, "user", _write_result(message, index, names, family))
-        else:
-            _add(contents, "user", _write_content(message["content"], index))
+    calls: Calls = {}
+    for is_result, run in groupby(enumerate(messages), lambda one: one[1]["role"] == "tool"):
+        told = list(run)
+        if is_result:
+            told.sort(key=lambda one: calls[one[1]["tool_call_id"]])
+        for index, message in told:
+            role = message["role"]
+            if role in ("system", "developer"):
+                system += _write_content(message["content"], index)
+            elif role == "assistant":
+                _note_calls(calls, message, index)
+                _add(contents, "model", _write_answer(message, index, family))
+            elif role == "tool":
+                _add(contents, "user", _write_result(message, index, calls, family))
+            else:
+                _add(contents, "user", _write_content(message["content"], index))
     return system, contents
 
 
-def _called_names(messages: list[Fields]) -> dict[str, str]:
-    """The function each call asked for, by the id of the call, in the order they were made."""
-    return {
-        call["id"]: call["function"]["name"]
-        for message in messages
-        for call in message.get("tool_calls") or ()
-    }
-
-
-def _results_in_order(messages: list[Fields], ids: list[str]) -> list[tuple[int, Fields]]:
-    """The messages with their places; results side by side as their calls were made.
-
-    Where calls have no id, a tool that was called twice is told apart by nothing but the order.
-    """
-    told: list[tuple[int, Fields]] = []
-    first = 0
-    for is_result, run in groupby(enumerate(messages), lambda one: one[1]["role"] == "tool"):
-        told += run
-        if is_result:
-            told[first:] = sorted(told[first:], key=lambda one: ids.index(one[1]["tool_call_id"]))
-        first = len(told)
-    return told
+def _note_calls(calls: Calls, message: Fields, index: int) -> None:
+    for number, call in enumerate(message.get("tool_calls") or ()):
+        calls[call["id"]] = (index, number, call["function"]["name"])
 
 
 def _add(contents: list[Fields], role: str, parts: list[Part]) -> None:
@@ -229,10 +228,13 @@ def _write_call(call: Fields, family: Family) -> Fields:
 def _arguments(text: str) -> Fields | msgspec.Raw:
     """The arguments as they were written: not a digit of a number changes on its way back."""
     try:
-        value = msgspec.json.decode(text) if text.strip() else {}
+        value = msgspec.json.decode(text) if text.strip() else None
     except (msgspec.DecodeError, RecursionError):
-        return {"arguments": text}  # a model that wrote no JSON, quoted as it is
-    return msgspec.Raw(text.encode()) if value and isinstance(value, dict) else {}
+        value = text
+    if value is None:
+        return {}
+    # A model may have written no JSON, or no object: it is quoted as it is.
+    return msgspec.Raw(text.encode()) if isinstance(value, dict) else {"arguments": text}
 
 
 def _read_signatures(message: Fields) -> dict[str | None, str]:
@@ -254,12 +256,12 @@ def _signature_of(call: Fields) -> str | None:
     return google if isinstance(google, str) else None
 
 
-def _write_result(message: Fields, index: int, names: dict[str, str], family: Family) -> list[Part]:
+def _write_result(message: Fields, index: int, calls: Calls, family: Family) -> list[Part]:
     """The result of a tool; pictures in it stand beside it, where every model looks at them."""
     call_id = message["tool_call_id"]
     parts = _write_content(message["content"], index)
     text = "".join(part["text"] for part in parts if "text" in part)
-    said: Fields = {"name": names[call_id], "response": {"output": text}}
+    said: Fields = {"name": calls[call_id][-1], "response": {"output": text}}
     response = {"id": call_id, **said} if family.strict_calls else said
     return [{"functionResponse": response}, *(part for part in parts if "text" not in part)]
 
@@ -310,13 +312,25 @@ def _media(url: str, param: str) -> Part:
         if "base64" not in marks:
             data = base64.b64encode(unquote_to_bytes(data)).decode()
         return _inline(mime or "text/plain", data)
-    address = urlsplit(url)
-    at_google = f".{address.hostname}".endswith(f".{GOOGLES}")
-    if address.scheme not in ("http", "https") or at_google:
+    if not _may_be_named(url):
         raise Fault("bad_request", "this address cannot be named here", param=param)
-    mime_type = _mime_type(address.path)
+    mime_type = _mime_type(urlsplit(url).path)
     named = {"mimeType": mime_type} if mime_type else {}
     return {"fileData": {**named, "fileUri": url}}
+
+
+def _may_be_named(url: str) -> bool:
+    """An ordinary address outside of Google's storage. What two parsers could read in two ways (a
+    backslash, a blank, a host in disguise) is none.
+    """
+    try:
+        address = urlsplit(url)
+        host = (address.hostname or "").encode("idna").decode()
+    except ValueError:
+        return False
+    ordinary = address.scheme in ("http", "https") and PLAIN_HOST.fullmatch(host)
+    blanks = "\\" in url or url != "".join(url.split()) or not url.isprintable()
+    return bool(ordinary) and not blanks and not f".{host}".rstrip(".").endswith(f".{GOOGLES}")
 
 
 def _inline(mime_type: str, data: str) -> Part:
