@@ -2,9 +2,12 @@
 
 import json
 import time
+from contextlib import suppress
 
 import pytest
 from gemini_transcripts import COUNTED, PIXEL, call, candidate, event, reply, text, vendor_json
+from hypothesis import given
+from hypothesis import strategies as st
 
 from altyn.chat import Chat, Fault, Usage
 from altyn.upstream.dialects import get_dialect
@@ -235,3 +238,31 @@ def test_usage_that_cannot_be_right_is_refused_and_the_answer_is_not(usage):
 
     assert answer.usage == event_.usage == reader.usage == Usage(refused=True)
     assert json.loads(answer.choices)[0]["message"]["content"] == "a"
+
+
+WORDS = st.sampled_from(
+    [
+        *("candidates", "content", "parts", "text", "thought", "thoughtSignature", "functionCall"),
+        *("name", "args", "id", "inlineData", "mimeType", "data", "finishReason", "index"),
+        *("groundingMetadata", "citationMetadata", "logprobsResult", "promptFeedback"),
+        *("blockReason", "usageMetadata", "promptTokenCount", "error", "STOP", "OTHER"),
+    ]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=25,
+)
+
+
+@given(value=VALUES, inside=VALUES)
+def test_no_answer_is_too_odd_to_be_an_answer_or_a_fault(value, inside):
+    odd = {"content": {"parts": [inside]}, "finishReason": "STOP"}
+    for one in (value, inside, {"candidates": [inside]}, {"candidates": [odd]}):
+        body = json.dumps(one).encode()
+        with suppress(Fault):
+            json.loads(GEMINI.read_answer(body).choices)
+        reader = GEMINI.stream_reader()
+        with suppress(Fault):
+            reader.read("", body)
+        assert reader.usage is None or reader.usage.total_tokens >= 0
