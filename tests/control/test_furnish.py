@@ -116,19 +116,35 @@ async def test_anthropic_is_spoken_to_in_its_own_dialect(office):
     assert (provider.dialect, provider.host) == ("anthropic", "api.anthropic.com")
 
 
-async def test_a_vendor_of_an_older_version_changes_to_its_own_dialect(office):
-    older = {
-        "name": "anthropic",
-        "dialect": "openai-chat",
-        "base_url": "https://api.anthropic.com/v1",
-        "secret": "sk-ant-1",
-    }
+@pytest.mark.parametrize(
+    ("name", "former_url"),
+    [
+        ("anthropic", "https://api.anthropic.com/v1"),
+        ("gemini", "https://generativelanguage.googleapis.com/v1beta/openai"),
+    ],
+)
+async def test_a_vendor_of_an_older_version_changes_to_its_own_dialect(office, name, former_url):
+    older = {"name": name, "dialect": "openai-chat", "base_url": former_url, "secret": "sk-1"}
     await perform(office, "provider.add", older)
 
-    await connect(office, ANTHROPIC_API_KEY="sk-ant-1")
+    await connect(office, **{the_vendor(name).variable: "sk-1"})
 
     (provider,) = [p for p in await list_providers(office.database, office.seal) if p.secret]
-    assert (provider.dialect, provider.secret) == ("anthropic", "sk-ant-1")
+    assert (provider.dialect, provider.secret) == (name, "sk-1")
+    assert provider.base_url == the_vendor(name).base_url
+
+
+async def test_google_is_spoken_to_in_its_own_dialect(office):
+    await connect(office, GEMINI_API_KEY="AIza1")
+
+    routes = {
+        route.model_id: route.upstream_model
+        for route in await list_routes(office.database)
+        if route.provider == "gemini"
+    }
+    assert routes["google/gemini-3-flash-preview"] == "gemini-3-flash-preview"
+    assert routes["google/gemini-2.5-flash-lite"] == "gemini-2.5-flash-lite"
+    assert "google/gemini-3-pro-preview" not in routes  # retired
 
 
 async def test_nothing_set_connects_nobody(office):

@@ -1,6 +1,7 @@
 import pytest
 
 from altyn.errors import AlreadyExistsError, OperatorError, UnknownNameError
+from fakes.gemini_server import KEY, FakeGemini
 from fakes.scripted_server import free_port
 
 
@@ -119,6 +120,17 @@ async def test_a_vendor_answers_a_trial(do, vendor):
     assert trial["fault"] is None
     assert trial["ok"] is True
     assert trial["connect_ms"] is not None
+
+
+@pytest.mark.parametrize(("secret", "fault"), [(KEY, None), ("AIzaWrong", "auth")])
+async def test_google_answers_a_trial_or_says_why_not(do, secret, fault):
+    with FakeGemini(key=KEY) as google:
+        await do("provider.add", name="gemini", base_url=google.base_url, secret=secret)
+
+        trial = await do("provider.test", name="gemini", model="gemini-2.5-pro")
+
+    assert (trial["ok"], trial["fault"]) == (fault is None, fault)
+    assert fault is None or "API key not valid" in trial["message"]
 
 
 async def test_a_trial_tells_what_the_vendor_said(do, vendor):

@@ -18,7 +18,7 @@ from altyn.upstream.provider import (
     Provider,
     add_provider,
     list_providers,
-    set_dialect,
+    set_address,
     set_secret,
 )
 
@@ -115,7 +115,7 @@ async def connect_vendors(database: Database, seal: Seal, environ: Mapping[str, 
 
 
 def _is_ours(provider: Provider | None, vendor: KnownVendor) -> bool:
-    return provider is None or provider.base_url == vendor.base_url
+    return provider is None or provider.base_url in (vendor.base_url, vendor.former_url)
 
 
 async def _connect(
@@ -136,7 +136,9 @@ async def _connect(
             await set_secret(tx, seal, name=vendor.name, secret=secret)
         if provider.dialect != vendor.dialect:
             # It was connected by a version that knew only the vendor's compatibility layer.
-            await set_dialect(tx, name=vendor.name, dialect=vendor.dialect)
+            await set_address(
+                tx, name=vendor.name, dialect=vendor.dialect, base_url=vendor.base_url
+            )
     there = await tx.fetch(
         "SELECT r.model_id, r.upstream_model FROM routes r JOIN providers p"
         " ON p.id = r.provider_id WHERE p.name = $1",

@@ -52,6 +52,8 @@ class KnownVendor(Struct, frozen=True):
     variable: str
     dialect: str
     base_url: str
+    former_url: str | None = None
+    """Where a version that knew only the vendor's compatibility layer asked it."""
 
 
 VENDORS = (
@@ -70,6 +72,7 @@ VENDORS = (
         "GEMINI_API_KEY",
         "gemini",
         "https://generativelanguage.googleapis.com/v1beta",
+        "https://generativelanguage.googleapis.com/v1beta/openai",
     ),
     KnownVendor("anthropic", "ANTHROPIC_API_KEY", "anthropic", "https://api.anthropic.com/v1"),
 )
@@ -135,8 +138,10 @@ async def set_secret(tx: Transaction, seal: Seal, *, name: str, secret: str) -> 
     await bump_revision(tx)
 
 
-async def set_dialect(tx: Transaction, *, name: str, dialect: str) -> None:
-    await tx.execute("UPDATE providers SET dialect = $2 WHERE name = $1", name, dialect)
+async def set_address(tx: Transaction, *, name: str, dialect: str, base_url: str) -> None:
+    await tx.execute(
+        "UPDATE providers SET dialect = $2, base_url = $3 WHERE name = $1", name, dialect, base_url
+    )
     await bump_revision(tx)
 
 
