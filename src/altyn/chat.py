@@ -182,6 +182,15 @@ class ChatBody(Struct):
     metadata: dict[str, str] | None = None
 
 
+def asks_to_reason(fields: dict[str, Any]) -> bool:
+    """Whether a body in chat form asks for reasoning, in either of its two ways."""
+    reasoning = fields.get("reasoning") or {}
+    effort = reasoning.get("effort") or fields.get("reasoning_effort")
+    if effort == "none" or reasoning.get("enabled") is False:
+        return False
+    return bool(effort or reasoning.get("max_tokens") or reasoning.get("enabled"))
+
+
 class Chat(Struct, frozen=True, kw_only=True):
     """One chat as it is said to an upstream.
 

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from altyn.catalog.accept import Accepted, accept
-from altyn.catalog.model import Model, ReasoningRule
+from altyn.catalog.model import Model, ReasoningRule, builtin_models
 from altyn.chat import ChatBody
 from altyn.errors import InvalidParameterError, UnsupportedParameterError
 
@@ -379,6 +379,75 @@ def test_reasoning_that_cannot_be_switched_off_stays_on_and_says_so():
     assert "reasoning" not in accepted.chat.fields
     assert accepted.ignored == ("reasoning.enabled",)
     assert ask(reasoning={"enabled": False}).chat.fields["reasoning"] == {"enabled": False}
+
+
+# What excludes reasoning ----------------------------------------------------------------------
+
+BUDGETED = changed(EVERYTHING, reasoning=ReasoningRule(supported=True, budget_min=1024))
+
+
+@pytest.mark.parametrize("wish", [{"reasoning_effort": "low"}, {"reasoning": {"max_tokens": 2000}}])
+def test_reasoning_within_a_budget_goes_before_sampling(wish):
+    accepted = ask(BUDGETED, **wish, temperature=0.5, top_p=0.5)
+
+    assert accepted.ignored == ("temperature", "top_p")
+    assert accepted.chat.fields.keys() == {"messages", "max_tokens", *wish}
+
+
+def test_a_temperature_nobody_asked_for_is_not_named_as_ignored():
+    accepted = ask(BUDGETED, reasoning_effort="low")
+
+    assert accepted.ignored == ()
+    assert "temperature" not in accepted.chat.fields
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"max_tokens": 1024},
+        {"tools": TOOLS, "tool_choice": "required"},
+        {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "weather"}}},
+    ],
+)
+@pytest.mark.parametrize("wish", [{"reasoning_effort": "low"}, {"reasoning": {"enabled": True}}])
+def test_a_forced_tool_and_too_small_a_limit_go_before_reasoning(fields, wish):
+    accepted = ask(BUDGETED, **wish, **fields, temperature=0.5)
+
+    assert accepted.ignored == tuple(wish)
+    assert accepted.chat.fields["temperature"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "wish", [{"reasoning_effort": "none"}, {"reasoning": {"enabled": False}}, {}]
+)
+def test_without_reasoning_nothing_is_excluded(wish):
+    accepted = ask(BUDGETED, **wish, max_tokens=10, temperature=0.5, top_p=0.5)
+
+    assert accepted.ignored == ()
+    assert accepted.chat.fields["temperature"] == 0.5
+
+
+def test_a_free_choice_of_tools_leaves_room_to_reason():
+    accepted = ask(BUDGETED, reasoning_effort="low", tools=TOOLS, tool_choice="auto")
+
+    assert accepted.chat.fields["reasoning_effort"] == "low"
+
+
+def test_a_temperature_beyond_the_models_is_brought_down_and_named():
+    model = changed(EVERYTHING, temperature_max=1.0)
+
+    accepted = ask(model, temperature=1.5)
+
+    assert accepted.chat.fields["temperature"] == 1.0
+    assert accepted.ignored == ("temperature",)
+
+
+def test_claude_takes_temperatures_up_to_one_and_reasons_within_a_budget():
+    claude = {m.id: m for m in builtin_models() if m.vendor == "anthropic"}
+
+    assert {model.temperature_max for model in claude.values()} == {1.0}
+    budgets = {name: model.reasoning.budget_min for name, model in claude.items()}
+    assert budgets == {**dict.fromkeys(claude, 1024), "anthropic/claude-3.5-sonnet": None}
 
 
 # What may be on the bill ----------------------------------------------------------------------

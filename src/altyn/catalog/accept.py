@@ -20,6 +20,7 @@ from altyn.chat import (
     Message,
     Part,
     ToolMessage,
+    asks_to_reason,
 )
 from altyn.errors import InvalidParameterError, UnsupportedParameterError
 
@@ -65,6 +66,8 @@ def accept(body: ChatBody, fields: dict[str, Any], model: Model) -> Accepted:
     for name, value in fields.items():
         if name not in _CHOSEN_ALREADY and value is not None:
             _CHOICES.get(name, _ignore)(at, name, value)
+    if model.reasoning.budget_min is not None and asks_to_reason(at.chosen):
+        _make_room_to_reason(at, model.reasoning.budget_min)
     chat = Chat(
         model=model.id,
         messages=body.messages,
@@ -150,7 +153,9 @@ def _choose_temperature(at: Selection) -> None:
         if body.temperature is not None:
             at.ignored.append("temperature")
     elif body.temperature is not None:
-        at.chosen["temperature"] = body.temperature
+        at.chosen["temperature"] = min(body.temperature, model.temperature_max)
+        if body.temperature > model.temperature_max:
+            at.ignored.append("temperature")
     elif body.top_p is None or not model.top_p_excludes_temperature:
         at.chosen["temperature"] = TEMPERATURE
 
@@ -277,6 +282,19 @@ def _choose_reasoning(at: Selection, name: str, value: Any) -> None:
         _drop_unless(at, said, "enabled", taken=not at.model.reasoning.mandatory)
     if said:
         at.chosen[name] = said
+
+
+def _make_room_to_reason(at: Selection, budget_min: int) -> None:
+    """Leave out what excludes reasoning, or reasoning where the rest means more."""
+    forced = at.chosen.get("tool_choice") not in (None, "auto", "none")
+    if forced or at.chosen["max_tokens"] <= budget_min:
+        excluded = ("reasoning", "reasoning_effort")
+    else:
+        excluded = ("temperature", "top_p")
+    for name in excluded:
+        dropped = at.chosen.pop(name, None) is not None
+        if dropped and getattr(at.body, name) is not None and name not in at.ignored:
+            at.ignored.append(name)
 
 
 def _drop_unless(at: Selection, said: dict[str, Any], key: str, *, taken: bool) -> None:

@@ -68,12 +68,15 @@ class Texts(Document, frozen=True, kw_only=True):
 class ReasoningRule(Document, frozen=True, kw_only=True):
     """Whether a model reasons, whether that can be switched off, and how hard it may be asked to.
 
-    `efforts` None: not known, any word is passed on and the upstream decides.
+    `efforts` None: not known, any word is passed on and the upstream decides. `budget_min` where a
+    model reasons within a budget of at least so many tokens and fewer than `max_tokens`, and
+    meanwhile takes no forced tool, no temperature and no `top_p`: Claude.
     """
 
     supported: bool = False
     mandatory: bool = False
     efforts: tuple[Effort, ...] | None = None
+    budget_min: Count | None = None
 
     def takes_effort(self, effort: str) -> bool:
         if self.efforts is None:
@@ -134,6 +137,7 @@ class Model(Document, frozen=True, kw_only=True, dict=True):
     input_modalities: tuple[Modality, ...] = ("text",)
     output_modalities: tuple[Modality, ...] = ("text",)
     supported_parameters: tuple[Parameter, ...]
+    temperature_max: Annotated[float, Meta(gt=0, le=2)] = 2.0
     # Some Claude models answer 400 when both are sent.
     top_p_excludes_temperature: bool = False
     reasoning: ReasoningRule = ReasoningRule()

@@ -65,6 +65,7 @@ CASES = [
     (403, xai("Your team has used all available credits or reached its monthly spending limit"), "quota"),
     (429, xai("Your team has used all available credits"), "quota"),
     (400, body("You wrote: available credits"), "bad_request"),
+    (400, body("You wrote: your credit balance is too low"), "bad_request"),
     # vLLM, flat
     (400, b'{"object":"error","message":"maximum context length is 10 tokens","code":400}', "context_length"),
     (404, b'{"detail":"Not Found"}', "not_found"),

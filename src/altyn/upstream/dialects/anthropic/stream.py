@@ -59,6 +59,12 @@ _encode = _ENCODER.encode
 HEAD = b'[{"index":0,"delta":{'
 ROLE = b'"role":"assistant",'
 TAIL = b'},"finish_reason":null}]'
+THOUGHT = (
+    HEAD
+    + b'"reasoning":%(text)b,"reasoning_details":[{"type":"reasoning.text","text":%(text)b'
+    + b',"index":%(number)d}]'
+    + TAIL
+)
 
 
 class Open(Struct):
@@ -219,6 +225,8 @@ class MessageStream:
         """The name of the format comes once a block: clients join the texts of equal members."""
         if not text and not signature:
             return None
+        if text and opened.began and not signature:
+            return self._think_on(text, opened.number)
         detail: dict[str, Any] = {"type": "reasoning.text", "text": text or ""}
         if signature:
             detail["signature"] = signature
@@ -228,6 +236,10 @@ class MessageStream:
         detail["index"] = opened.number
         said: dict[str, Any] = {"reasoning": text} if text else {}
         return self._tell({**said, "reasoning_details": [detail]}, utf8_bytes(text or ""))
+
+    def _think_on(self, text: str, number: int) -> ChatEvent:
+        """What most pieces of thinking are; there are thousands of them."""
+        return self._step(THOUGHT % {b"text": _encode(text), b"number": number}, utf8_bytes(text))
 
     def _write_input(self, opened: Open, text: str) -> ChatEvent | None:
         if not text:

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from altyn.chat import asks_to_reason
 from altyn.upstream.dialects.anthropic.generation import Generation
 
 Fields = dict[str, Any]
@@ -41,14 +42,11 @@ class Wish(Struct, frozen=True):
 
 def read_wish(fields: Fields) -> Wish | None:
     """None: no thinking is asked for, which is what every model does by itself."""
+    if not asks_to_reason(fields):
+        return None
     reasoning = fields.get("reasoning") or {}
-    effort = reasoning.get("effort") or fields.get("reasoning_effort")
-    budget = reasoning.get("max_tokens")
-    if effort == "none" or reasoning.get("enabled") is False:
-        return None
-    if effort is None and budget is None and not reasoning.get("enabled"):
-        return None
-    return Wish(effort or "medium", budget, bool(reasoning.get("exclude")))
+    effort = reasoning.get("effort") or fields.get("reasoning_effort") or "medium"
+    return Wish(effort, reasoning.get("max_tokens"), bool(reasoning.get("exclude")))
 
 
 def can_think(messages: list[Block], *, max_tokens: int, forced: bool) -> bool:
