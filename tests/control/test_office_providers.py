@@ -81,6 +81,15 @@ async def test_a_route_that_is_added_again_is_changed(do):
     assert (route["upstream_model"], route["priority"], route["weight"]) == ("openai/gpt-5", 7, 3)
 
 
+async def test_a_route_speaks_its_providers_dialect_or_its_own(do):
+    await do("provider.add", **LOCAL)
+
+    plain = await do("route.add", model="openai/gpt-5", provider="mine")
+    own = await do("route.add", model="openai/gpt-5.2", provider="mine", dialect="openai-responses")
+
+    assert (plain["dialect"], own["dialect"]) == ("openai-chat", "openai-responses")
+
+
 @pytest.mark.parametrize(
     ("provider", "dialect"),
     [("mine", "telepathy"), ("mine", "sandbox"), ("sandbox", "openai-chat")],

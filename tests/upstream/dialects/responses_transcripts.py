@@ -83,7 +83,7 @@ def encrypted(data: str, index: int | None = 0, **more: Any) -> dict[str, Any]:
     return {
         "type": "reasoning.encrypted",
         "data": data,
-        "id": f"rs_{data}",
+        "id": f"altyn_rs_{data}",
         "format": FORMAT,
         "index": index,
         **more,
@@ -434,6 +434,12 @@ REQUESTS = [
         include=ENCRYPTED,
     ),
     asked(
+        "an envelope that a middleman gave is not sent",
+        {"model": PRO, **loop(details=[encrypted("A", id="rs_A")])},
+        input=[*HELLO, called(*ROME), answered("call_1", "sunny")],
+        include=ENCRYPTED,
+    ),
+    asked(
         "reasoning whose place was lost goes first",
         {"model": PRO, **loop(details=[encrypted("A", None)], content="Let me look.")},
         input=[*HELLO, item("A"), out("Let me look."), called(*ROME), answered("call_1", "sunny")],
@@ -582,7 +588,7 @@ def sealed(data: str, number: str, index: int) -> dict[str, Any]:
     return {
         "type": "reasoning.encrypted",
         "data": data,
-        "id": number,
+        "id": f"altyn_{number}",
         "format": FORMAT,
         "index": index,
     }

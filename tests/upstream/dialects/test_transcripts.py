@@ -17,12 +17,20 @@ STREAMED = [transcript for transcript in TRANSCRIPTS if transcript.streams]
 BY_NAME = {(transcript.dialect, transcript.name): transcript for transcript in TRANSCRIPTS}
 
 
+LEAST = {"openai-chat": 60, "openai-responses": 50}
+
+
 def titles(transcripts):
     return {"argvalues": transcripts, "ids": [f"{t.dialect}: {t.name}" for t in transcripts]}
 
 
 def test_no_two_transcripts_have_the_same_name():
     assert len(BY_NAME) == len(TRANSCRIPTS)
+
+
+@pytest.mark.parametrize(("dialect", "least"), LEAST.items())
+def test_every_dialect_has_its_transcripts(dialect, least):
+    assert sum(transcript.dialect == dialect for transcript in TRANSCRIPTS) >= least
 
 
 @pytest.mark.parametrize("transcript", **titles([t for t in TRANSCRIPTS if t.sent is not None]))

@@ -10,6 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from altyn.upstream.dialects.responses_request import is_own
+
 Fields = dict[str, Any]
 Message = dict[str, Any]
 Thinking = Callable[[Fields, Fields, str | None, bool], None]
@@ -183,13 +185,14 @@ def _without_extras(call: Fields) -> Fields:
 def _earlier_reasoning(message: Message, host: Host) -> Message:
     """The reasoning of an earlier turn, under the name this host reads it by.
 
-    OpenRouter wants its details back unchanged: they hold signatures.
+    OpenRouter wants its details back unchanged: they hold signatures. It can do nothing with those
+    that OpenAI gave to us, and would refuse the call.
     """
     details: list[Fields] = message.get("reasoning_details") or []
     if host.earlier_reasoning is None:
         return {}
     if host.earlier_reasoning == "reasoning_details" and details:
-        return {"reasoning_details": details}
+        return {} if is_own(details) else {"reasoning_details": details}
     told = "".join(detail.get("text") or "" for detail in details)
     text = message.get("reasoning_content") or message.get("reasoning") or told
     name = host.earlier_reasoning.replace("reasoning_details", "reasoning")

@@ -34,6 +34,12 @@ Item = dict[str, Any]
 FORMAT = "openai-responses-v1"
 """What `reasoning_details` of this API are marked with. Only those can be sent back to it."""
 
+OWN_ID = "altyn_"
+"""How the id of an envelope begins that came to us directly. OpenRouter hands out envelopes of the
+same format, sealed for its own account: whoever gets a stranger's refuses the whole call, and the
+route of a conversation may change from one call to the next.
+"""
+
 OUTPUT_TOKENS_MIN = 16
 """The vendor refuses less. What it may say more is within `count.OVERSHOOT_TOKENS`."""
 
@@ -66,6 +72,11 @@ def write_body(chat: Chat, *, upstream_model: str) -> Fields:
     if chat.stream:
         body |= {"stream": True, "stream_options": {"include_obfuscation": False}}
     return body
+
+
+def is_own(details: list[Fields]) -> bool:
+    """Whether reasoning was told by this API to us, so that nobody else can read its envelopes."""
+    return any(str(detail.get("id") or "").startswith(OWN_ID) for detail in details)
 
 
 # What was said before -------------------------------------------------------------------------
@@ -195,7 +206,8 @@ def _function_call(call: ToolCall) -> Item:
 def _thoughts(details: Any) -> list[tuple[int, Item]]:
     """Reasoning items with their places in the answer they come from, in order.
 
-    Other vendors' reasoning is left out: the keys to it are theirs.
+    Other vendors' reasoning is left out, and an envelope that a middleman gave: the keys to them
+    are theirs.
     """
     found: dict[int, Item] = {}
     for detail in details:
@@ -205,7 +217,8 @@ def _thoughts(details: Any) -> list[tuple[int, Item]]:
         place = place if isinstance(place, int) else 0
         data, text = detail.get("data"), detail.get("text")
         if isinstance(data, str) and data:
-            found[place] = {**_thought(detail), "encrypted_content": data}
+            if is_own([detail]):
+                found[place] = {**_thought(detail), "encrypted_content": data}
         elif isinstance(text, str) and "encrypted_content" not in found.get(place, ()):
             # In the open, as servers of open models tell it, and perhaps in fragments.
             part = {"type": "reasoning_text", "text": ""}
@@ -216,7 +229,7 @@ def _thoughts(details: Any) -> list[tuple[int, Item]]:
 
 def _thought(detail: Fields) -> Item:
     number = detail.get("id")
-    own = {"id": number} if isinstance(number, str) else {}
+    own = {"id": number.removeprefix(OWN_ID)} if isinstance(number, str) else {}
     return {"type": "reasoning", **own, "summary": []}
 
 

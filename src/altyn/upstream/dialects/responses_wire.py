@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 
 from altyn.chat import Fault, Usage
 from altyn.upstream.dialects import faults
-from altyn.upstream.dialects.responses_request import FORMAT
+from altyn.upstream.dialects.responses_request import FORMAT, OWN_ID
 from altyn.upstream.dialects.usage import (
     NOTHING,
     CompletionDetails,
@@ -176,7 +176,7 @@ def encrypted_detail(item: Item, place: int) -> Detail:
     return {
         "type": "reasoning.encrypted",
         "data": item.encrypted_content,
-        "id": item.id,
+        "id": f"{OWN_ID}{item.id}",
         "format": FORMAT,
         "index": place,
     }
