@@ -766,6 +766,13 @@ ANSWERS = [
         reason="max_output_tokens",
     ),
     *both(
+        "a call that was cut before its arguments",
+        [{**call("weather", ""), "status": "incomplete"}],
+        told(calls=[("call_AAAA", "weather", "")], finish_reason="length"),
+        status="incomplete",
+        reason="max_output_tokens",
+    ),
+    *both(
         "all tokens went into thinking",
         [thought()],
         told(finish_reason="length"),
@@ -807,6 +814,18 @@ ANSWERS = [
         told("Hi"),
         usage={**usage(10, 2), "cost_in_usd_ticks": 8_370_001},
         used=Usage(input_uncached=10, output_text=2, cost_nanos=837_001),
+    ),
+    *both(
+        "openrouter, a key of our own",
+        HI,
+        told("Hi"),
+        usage={
+            **usage(10, 2),
+            "cost": 0,
+            "is_byok": True,
+            "cost_details": {"upstream_inference_cost": 0.0003253},
+        },
+        used=Usage(input_uncached=10, output_text=2, cost_nanos=325_300),
     ),
     *both("no usage", HI, told("Hi"), usage=None, used=None),
     *both("usage below nothing", HI, told("Hi"), usage=usage(-1, 2), used=Usage(refused=True)),
@@ -928,6 +947,12 @@ OTHER_STREAMS = [
     streamed(
         "comments before and between",
         b": hm\n\n" + stream(HI).replace(b"\n\n", b"\n\n: hm\n\n"),
+        told("Hi"),
+    ),
+    streamed(
+        "events that nobody knows",
+        b"event: keepalive\ndata: -\n\n"
+        + stream(HI).replace(b"event: response.in_progress", b"event: x"),
         told("Hi"),
     ),
     streamed(

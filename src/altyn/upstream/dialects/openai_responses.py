@@ -22,12 +22,12 @@ from altyn.upstream.dialects.responses_request import write_body
 from altyn.upstream.dialects.responses_stream import ResponseStream
 from altyn.upstream.dialects.responses_wire import (
     APART,
-    NO_ARGUMENTS,
     NO_ERROR,
     Detail,
     Item,
     Part,
     Response,
+    arguments_of,
     citations,
     decode,
     encrypted_detail,
@@ -107,7 +107,7 @@ class _Whole:
         if item.type == "message":
             self._take_message(item.content or [])
         elif item.type == "function_call":
-            arguments = item.arguments or NO_ARGUMENTS
+            arguments = arguments_of(item)
             self.delivered_bytes += len(arguments.encode())
             function = {"name": item.name, "arguments": arguments}
             self.calls.append({"id": item.call_id, "type": "function", "function": function})

@@ -228,9 +228,8 @@ def _thoughts(details: Any) -> list[tuple[int, Item]]:
 
 
 def _thought(detail: Fields) -> Item:
-    number = detail.get("id")
-    own = {"id": number.removeprefix(OWN_ID)} if isinstance(number, str) else {}
-    return {"type": "reasoning", **own, "summary": []}
+    number = str(detail.get("id") or "").removeprefix(OWN_ID)
+    return {"type": "reasoning", **({"id": number} if number else {}), "summary": []}
 
 
 # What is wanted -------------------------------------------------------------------------------

@@ -14,12 +14,12 @@ from altyn.chat import ChatEvent, Fault, Usage
 from altyn.upstream.dialects import faults
 from altyn.upstream.dialects.responses_wire import (
     APART,
-    NO_ARGUMENTS,
     UNREADABLE,
     Annotation,
     Detail,
     Item,
     Response,
+    arguments_of,
     citations,
     encrypted_detail,
     finish_reason,
@@ -80,7 +80,7 @@ class ResponseStream:
 
     def read(self, event: str, data: bytes) -> ChatEvent | None:
         try:
-            take = self._STEPS.get(event) or self._STEPS.get(kind_of(data))
+            take = self._STEPS.get(event or kind_of(data))
             return take(self, data) if take is not None else None
         except UNREADABLE as error:
             raise Fault("invalid", f"the answer cannot be read: {error}") from None
@@ -180,10 +180,10 @@ class ResponseStream:
 
     def _end_call(self, item: Item, place: int) -> ChatEvent | None:
         call = self._calls.get(place)
-        arguments = item.arguments or NO_ARGUMENTS
+        arguments = arguments_of(item)
         if call is None:
             return self._begin_call(item, place, arguments)
-        if call.argued:
+        if call.argued or not arguments:
             return None
         part = {"index": call.index, "function": {"arguments": arguments}}
         return self._tell({"tool_calls": [part]}, len(arguments.encode()))

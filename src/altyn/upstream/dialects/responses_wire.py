@@ -12,6 +12,7 @@ from altyn.upstream.dialects.responses_request import FORMAT, OWN_ID
 from altyn.upstream.dialects.usage import (
     NOTHING,
     CompletionDetails,
+    CostDetails,
     PromptDetails,
     ReportedUsage,
     Ticks,
@@ -50,6 +51,7 @@ class Item(Struct, gc=False):
     call_id: str = ""
     name: str = ""
     arguments: str = ""
+    status: str | None = None
     content: list[Part] | None = None
     summary: list[Part] | None = None
     encrypted_content: str | None = None
@@ -68,6 +70,8 @@ class ReportedTokens(Struct, gc=False):
     output_tokens_details: CompletionDetails | None = None
     total_tokens: Tokens = None
     cost: Raw = NOTHING
+    is_byok: bool | None = None
+    cost_details: CostDetails | None = None
     cost_in_usd_ticks: Ticks = None
 
 
@@ -88,8 +92,6 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 KNOWN_ITEMS = frozenset({"message", "function_call", "reasoning"})
 NO_ERROR = (NOTHING, Raw(b"null"))
 APART = "\n\n"
-NO_ARGUMENTS = "{}"
-"""What a call without arguments is given, where a vendor says nothing: callers read it as JSON."""
 
 Read = TypeVar("Read")
 Detail = dict[str, Any]
@@ -111,6 +113,13 @@ def read_item(raw: Raw) -> Item:
     """An item; of an unknown kind only the kind, for its members may mean anything."""
     kind = decode(_KIND, raw).type
     return decode(_ITEM, raw) if kind in KNOWN_ITEMS else Item(type=kind)
+
+
+def arguments_of(item: Item) -> str:
+    """The arguments of a call. Of one that needs none, callers read `{}` as JSON, not nothing; but
+    a call that was cut off must not look as if it were ready to be made.
+    """
+    return item.arguments or ("" if item.status == "incomplete" else "{}")
 
 
 def finish_reason(response: Response, *, called: bool) -> str:
@@ -141,6 +150,8 @@ def read_usage(response: Response) -> Usage | None:
             completion_tokens_details=reported.output_tokens_details,
             total_tokens=reported.total_tokens,
             cost=reported.cost,
+            is_byok=reported.is_byok,
+            cost_details=reported.cost_details,
             cost_in_usd_ticks=reported.cost_in_usd_ticks,
         ),
         model=response.model,
@@ -176,7 +187,7 @@ def encrypted_detail(item: Item, place: int) -> Detail:
     return {
         "type": "reasoning.encrypted",
         "data": item.encrypted_content,
-        "id": f"{OWN_ID}{item.id}",
+        "id": f"{OWN_ID}{item.id or ''}",
         "format": FORMAT,
         "index": place,
     }
