@@ -1,0 +1,280 @@
+"""Every model of the catalog, both ways: natively through its vendor, and through OpenRouter with
+one key. Whole, streamed, with a tool, and charged to the nano.
+
+What is found stands as a table in `docs/reference/models.md`; after a change of it:
+
+    ALTYN_WRITE_TABLES=1 ./altyn test tests/story/test_every_model.py
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from books import look
+from calls import chat, events_of, exact, text_of
+from vendors import FAKES, KEY, OWN_SERVER, Vendor, native_vendor, reaching
+
+from altyn.catalog.model import Lifecycle, Model, builtin_models
+from altyn.catalog.route import add_route
+from altyn.control.furnish import connect_vendors
+from altyn.database.engine import bump_revision
+from altyn.money import parse_nanos
+from altyn.upstream.provider import VENDORS
+from fakes.bookkeeper import amount, costs, nanos
+from fakes.gateway import Customer, Gateway
+from fakes.openai_server import FakeOpenAI
+
+PAGE = Path(__file__).parents[2] / "docs/reference/models.md"
+TABLE = re.compile(r"(?<=<!-- proved: every-model -->\n).*?(?=<!-- end proved -->)", re.DOTALL)
+MODELS = [model for model in builtin_models() if not model.id.startswith("sandbox/")]
+WAYS = ("openrouter", "native")
+MARKUP_PPM = 175_000
+ASKED = [{"role": "user", "content": "How warm is it in Rome, and is that usual in November?"}]
+WARM = "It is 21 degrees in Rome."
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "Tells the weather of a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
+
+
+class House:
+    """A gateway with every vendor's key set, and a fake at every vendor's address."""
+
+    def __init__(self, gateway: Gateway, fakes: dict[str, FakeOpenAI]) -> None:
+        self.gateway = gateway
+        self.fakes = fakes
+        self.customer: Customer = gateway.add_customer("100")
+        gateway.set_markup(MARKUP_PPM)
+        self.connect(FAKES)
+        self.by_itself = {
+            (model, provider)
+            for model, provider in gateway.read(
+                "SELECT r.model_id, p.name FROM routes r JOIN providers p ON p.id = r.provider_id"
+            )
+        }
+        gateway.add_upstream(fakes["vllm"].base_url, name="vllm", secret=KEY)
+        gateway.write(_forget_every_end)
+
+    def connect(self, vendors: tuple[Vendor, ...]) -> None:
+        """As at a start with the variables of these vendors set."""
+        app, environ = self.gateway.app, {vendor.variable: KEY for vendor in vendors}
+        self.gateway.run(connect_vendors(app.database, self.gateway.seal, environ))
+        self.gateway.run(app.look_for_changes())
+
+    def serve(self, model: Model, vendor: Vendor) -> FakeOpenAI:
+        """Let one vendor alone serve a model: by its own route, or by one the operator adds."""
+
+        async def only(tx: Any) -> None:
+            await tx.execute("DELETE FROM routes WHERE model_id = $1", model.id)
+            name, dialect = _at(model, vendor)
+            await add_route(
+                tx, model_id=model.id, provider=vendor.name, upstream_model=name, dialect=dialect
+            )
+
+        self.gateway.write(only)
+        return self.fakes[vendor.name]
+
+
+async def _forget_every_end(tx: Any) -> None:
+    """As before the day on which a vendor ended a model: what is proved holds whatever the date."""
+    for model in builtin_models():
+        alive = msgspec.structs.replace(model, lifecycle=Lifecycle())
+        await tx.execute("UPDATE models SET document = $2 WHERE id = $1", model.id, alive.document)
+    await bump_revision(tx)
+
+
+def _at(model: Model, vendor: Vendor) -> tuple[str | None, str | None]:
+    """The model's name at a vendor, and the dialect if it is not the vendor's usual one."""
+    if vendor.name == "openrouter" or model.native is None:
+        return model.openrouter_model, None
+    usual = next((known.dialect for known in VENDORS if known.name == vendor.name), "openai-chat")
+    return model.native.model, None if model.native.dialect == usual else model.native.dialect
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with ExitStack() as stack:
+        fakes = {vendor.name: stack.enter_context(vendor.fake(vendor.models())) for vendor in FAKES}
+        own = tuple(m.native.model for m in MODELS if m.native and m.native.provider is None)
+        fakes["vllm"] = stack.enter_context(OWN_SERVER.fake(own))
+        stack.enter_context(reaching({v.host: fakes[v.name].port for v in FAKES}))
+        gateway = stack.enter_context(Gateway(tmp_path_factory.mktemp("every") / "home"))
+        yield House(gateway, fakes)
+        gateway.wait_until_idle()
+        gateway.verify()
+
+
+# What is asked of each ------------------------------------------------------------------------
+
+
+class Call:
+    """One model, one way, and who serves it."""
+
+    def __init__(self, house: House, model: Model, way: str) -> None:
+        self.house = house
+        self.model = model
+        self.vendor = FAKES[0] if way == "openrouter" else native_vendor(model)
+        self.fake = house.serve(model, self.vendor)
+
+    def ask(self, *replies: Any, **fields: Any) -> Any:
+        self.fake.forget()
+        self.fake.says(*replies)
+        more = {"model": self.model.id, "messages": ASKED, "max_tokens": 200, **fields}
+        said = chat(self.house.gateway, self.house.customer.key, **more)
+        assert said.status_code == 200, said.text
+        return said
+
+    def whole(self) -> None:
+        said = exact(self.ask(self.vendor.text(WARM)))
+
+        (choice,) = said["choices"]
+        assert said["model"] == self.model.id
+        assert choice["message"]["content"] == WARM
+        assert choice["finish_reason"] == "stop"
+        assert said["usage"]["total_tokens"] == self.fake.billed[-1]["total_tokens"]
+
+    def stream(self) -> None:
+        options = {"include_usage": True}
+        said = self.ask(self.vendor.text(WARM), stream=True, stream_options=options)
+
+        *events, done = events_of(said.text)
+        assert done == "[DONE]"
+        assert text_of(events) == WARM
+        assert {event["model"] for event in events} == {self.model.id}
+        assert events[-1]["usage"]["total_tokens"] == self.fake.billed[-1]["total_tokens"]
+
+    def tools(self) -> None:
+        first = exact(self.ask(self.vendor.calls(), tools=[WEATHER]))["choices"][0]
+        said = first["message"]
+        (call,) = said["tool_calls"]
+        result = {"role": "tool", "tool_call_id": call["id"], "content": "21 degrees"}
+        history = [*ASKED, said, result]
+        last = exact(self.ask(self.vendor.text(WARM), tools=[WEATHER], messages=history))
+        streamed = events_of(self.ask(self.vendor.calls(), tools=[WEATHER], stream=True).text)
+
+        assert first["finish_reason"] == "tool_calls"
+        assert call["function"]["name"] == "weather"
+        assert json.loads(call["function"]["arguments"]) == {"city": "Rome"}
+        assert last["choices"][0]["message"]["content"] == WARM
+        assert _folded_call(streamed) == ("weather", {"city": "Rome"})
+
+    def price(self) -> None:
+        said = exact(self.ask(self.vendor.text(WARM)))
+
+        owed = nanos(amount(costs()[self.model.id], self._kinds(), Fraction(MARKUP_PPM, 10**6)))
+        found = look(self.house.gateway, self.house.customer.key, f"/generations/{said['id']}")
+        assert found["outcome"] == "charged"
+        assert parse_nanos(found["cost"]) == owed > 0
+        assert parse_nanos(str(said["usage"]["cost"])) == owed
+
+    def _kinds(self) -> dict[str, int]:
+        """What the vendor has counted last, by its own books."""
+        bill = self.fake.billed[-1]
+        return {
+            "input_uncached": bill["prompt_tokens"] - self.vendor.cached,
+            "cache_read": self.vendor.cached,
+            "output_text": bill["completion_tokens"],
+        }
+
+
+def _folded_call(events: list[Any]) -> tuple[str, Any]:
+    deltas = [c["delta"] for e in events if e != "[DONE]" for c in e["choices"]]
+    parts = [part["function"] for delta in deltas for part in delta.get("tool_calls") or ()]
+    name = "".join(part.get("name") or "" for part in parts)
+    return name, json.loads("".join(part.get("arguments") or "" for part in parts))
+
+
+CELLS: dict[str, Callable[[Call], None]] = {
+    "whole": Call.whole,
+    "stream": Call.stream,
+    "tools": Call.tools,
+    "price": Call.price,
+}
+
+
+# What is found --------------------------------------------------------------------------------
+
+
+@cache
+def prove(house: House, model_id: str, way: str) -> dict[str, str | None]:
+    """For each cell of the table None, or what went wrong."""
+    model = next(model for model in MODELS if model.id == model_id)
+    call = Call(house, model, way)
+    return {name: _wrong(cell, call) for name, cell in CELLS.items()}
+
+
+def _wrong(cell: Callable[[Call], None], call: Call) -> str | None:
+    try:
+        cell(call)
+    except (AssertionError, KeyError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("model", [model.id for model in MODELS])
+def test_a_model_works_and_is_charged_to_the_nano(house: House, model: str, way: str):
+    wrong = {cell: why for cell, why in prove(house, model, way).items() if why is not None}
+
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+def test_routes_arise_from_the_keys_of_vendors_that_still_serve_it(house: House, model: Model):
+    found = {provider for name, provider in house.by_itself if name == model.id}
+
+    expected = {"openrouter"}
+    if native_vendor(model) is not OWN_SERVER and not model.is_retired(datetime.now(UTC).date()):
+        expected.add(native_vendor(model).name)
+    assert found == expected
+
+
+def test_the_page_shows_what_was_found(house: House):
+    told = table(house)
+    text = PAGE.read_text(encoding="utf-8")
+
+    if "ALTYN_WRITE_TABLES" in os.environ:
+        PAGE.write_text(TABLE.sub(lambda _: told, text), encoding="utf-8")
+        text = PAGE.read_text(encoding="utf-8")
+    print(told)  # noqa: T201 -- the table is what one runs this for
+    assert TABLE.findall(text) == [told]
+
+
+def table(house: House) -> str:
+    lines = [
+        ("Model", "Through OpenRouter", "Natively", "Dialect", "The native route"),
+        ("---",) * 5,
+    ]
+    for model in MODELS:
+        assert model.native is not None
+        found = [_cell(prove(house, model.id, way)) for way in WAYS]
+        if model.openrouter_listed is False:
+            found[0] += "; dropped since"
+        lines.append((f"`{model.id}`", *found, f"`{model.native.dialect}`", _native_route(model)))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(found: dict[str, str | None]) -> str:
+    return ", ".join(name if why is None else f"{name} fails" for name, why in found.items())
+
+
+def _native_route(model: Model) -> str:
+    vendor = native_vendor(model)
+    if vendor is OWN_SERVER:
+        return "by hand, to a host or server that has the weights"
+    if model.retires_at is not None:
+        return f"by `{vendor.variable}`, until {model.retires_at}"
+    return f"by `{vendor.variable}`"
