@@ -275,6 +275,15 @@ def test_what_the_operator_should_look_at_is_flagged(usage, flags):
     assert judge(ending(usage=usage), terms()).flags == flags
 
 
+def test_a_model_that_answers_in_anothers_place_is_flagged_and_the_charge_is_as_agreed():
+    usage = Usage(input_uncached=10, output_text=1)
+
+    other = judge(ending(usage=usage, other_model=True), terms())
+
+    assert other.flags == "other_model"
+    assert other.charge_nanos == judge(ending(usage=usage), terms()).charge_nanos
+
+
 @pytest.mark.parametrize(
     ("sent", "loss"), [(False, None), (True, Loss(COST_OF_ESTIMATE, "free_unknown"))]
 )

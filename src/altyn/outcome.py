@@ -54,6 +54,9 @@ class Ending(Struct, kw_only=True):
 
     finish_reason: str | None = None
 
+    other_model: bool = False
+    """The provider let another model answer than the one it was asked for."""
+
 
 class Terms(Struct, frozen=True, kw_only=True):
     """What was agreed before the attempt."""
@@ -81,6 +84,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 def judge(ending: Ending, terms: Terms) -> Verdict:
     """Decide one attempt. The rows are asked in order; the first that fits decides."""
     usage, flags = _believable(ending.usage, terms)
+    flags = flags or ("other_model" if ending.other_model else None)
     cost_nanos = _cost(usage, terms)
     status: Status = "cancelled" if ending.left else "success"
     if ending.fault is not None and not ending.began:

@@ -203,6 +203,26 @@ def test_a_blocked_prompt_is_told_and_its_tokens_are_charged(
     assert (generation["completion_tokens"], generation["cost"] > FREE) == (0, True)
 
 
+@BOTH
+@pytest.mark.parametrize(
+    ("answers", "flag"),
+    [("gemini-3.8-flash", "other_model"), ("gemini-3-flash-preview-09-2026", None)],
+)
+def test_another_model_than_the_one_asked_for_is_flagged_and_the_price_stays(
+    small_shop: Shop, *, stream: bool, answers: str, flag: str | None
+) -> None:
+    gateway, customer, vendor = small_shop
+    vendor.says(Reply(model_version=answers))
+
+    answer = chat(gateway, customer.key, model=MODEL, stream=stream)
+
+    assert answer.status_code == 200
+    (generation,) = books_agree(*small_shop)  # type: ignore[arg-type]
+    assert generation["outcome"] == "charged"
+    assert recorded(gateway, customer, "flags") == [flag]
+    assert recorded(gateway, customer, "upstream_model") == [answers]
+
+
 # What Google refuses --------------------------------------------------------------------------
 
 CANARIES = f"Key {KEY} of projects/123456789 at https://api.cloud.example/x for {UPSTREAM_MODEL}"

@@ -220,6 +220,7 @@ class Attempt:
             usage=self._usage,
             estimate=self.order.estimate(self.delivered_bytes),
             finish_reason=self.finish_reason,
+            other_model=self.target is not None and self.target.passed_on_to(self.upstream_model),
         )
 
     def _error(self, fault: Fault | None, verdict: Verdict) -> AltynError | None:

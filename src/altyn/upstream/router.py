@@ -20,6 +20,11 @@ LAST_CALLS = 20
 FAILED_HALF_S = 15.0
 REFUSED_KEY_S = 60.0
 RETRY_AFTER_MAX_S = 60.0
+EXACT_NAMES = frozenset({"gemini"})
+"""Dialects whose answers bear the name that was asked for, or a longer one. Google passes a name it
+has retired on to another model, at that model's prices.
+"""
+ALIAS = "-latest"
 CALLER_FAULTS = frozenset({"bad_request", "context_length", "too_large"})
 """Faults of the request itself: no other route would take it, and none is to blame."""
 
@@ -35,6 +40,16 @@ class Target(Struct, frozen=True, kw_only=True):
     priority: int = 100
     weight: int = 1
     dialect: str | None = None
+
+    def passed_on_to(self, answered: str | None) -> bool:
+        """Whether another model answered, by the name on the answer. False where that is not known:
+        most vendors answer under names of their own making.
+        """
+        asked = self.upstream_model.removeprefix("models/")
+        if answered is None or asked.endswith(ALIAS):
+            return False
+        speaks = self.dialect or self.provider.dialect
+        return speaks in EXACT_NAMES and not answered.startswith(asked)
 
 
 class Health(Struct):
