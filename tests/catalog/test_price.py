@@ -1,4 +1,6 @@
+import math
 from decimal import Decimal
+from fractions import Fraction
 
 import msgspec
 import pytest
@@ -11,6 +13,7 @@ from altyn.catalog.price import (
     PriceDecimals,
     Tier,
     TierDecimals,
+    decimals,
     read_price,
 )
 from altyn.chat import Usage
@@ -333,6 +336,91 @@ def as_billed(price: Price, usage: Usage) -> Usage:
     """The usage as the providers of this price count what is written to a cache."""
     on_top = usage.cache_write if price.cache_write_on_top else 0
     return msgspec.structs.replace(usage, written_on_top=on_top)
+
+
+FALLBACKS = {
+    "cached_read": "input",
+    "cache_write_5m": "input",
+    "cache_write_1h": "cache_write_5m",
+    "audio_input": "input",
+    "reasoning": "output",
+    "image": "output",
+}
+COUNTED_AS = {
+    "input_uncached": "input",
+    "cache_read": "cached_read",
+    "output_text": "output",
+}
+
+
+def worked_out(price: Price, usage: Usage) -> int:
+    """The charge as one would do it on paper, from the words of the price alone."""
+    written = usage.cache_write_5m + usage.cache_write_1h
+    prompt = usage.input_uncached + usage.audio_input + usage.cache_read + written
+    prompt -= usage.written_on_top
+    kinds = price
+    for tier in price.tiers:
+        if prompt > tier.above_input_tokens - (0 if tier.strict else 1):
+            kinds = tier
+
+    def of(kind: str) -> Fraction:
+        said = getattr(kinds, kind)
+        return Fraction(said, 10**6) if said is not None else of(FALLBACKS[kind])
+
+    tokens = {
+        COUNTED_AS.get(field, field): getattr(usage, field) for field in Usage.__struct_fields__[:8]
+    }
+    total = sum(count * of(kind) for kind, count in tokens.items())
+    return math.ceil(total) + price.request + usage.web_searches * price.web_search
+
+
+@given(prices(), usages)
+def test_a_charge_is_what_it_comes_to_on_paper(price, usage):
+    assert price.charge(usage) == worked_out(price, usage)
+
+
+@given(prices(), usages, st.sampled_from(Usage.__struct_fields__[:9]), few)
+def test_more_tokens_never_cost_less_while_no_tier_is_cheaper(price, usage, kind, more):
+    flat = msgspec.structs.replace(price, tiers=())
+    dearer = msgspec.structs.replace(usage, **{kind: getattr(usage, kind) + more})
+
+    assert flat.charge(usage) <= flat.charge(dearer)
+
+
+@given(prices(), st.lists(usages, min_size=1, max_size=4))
+def test_rounding_costs_at_most_a_nano_for_each_call(price, several):
+    flat = msgspec.structs.replace(price, tiers=(), cache_write_on_top=False, request=0)
+    together = Usage(
+        **{
+            kind: sum(getattr(usage, kind) for usage in several)
+            for kind in Usage.__struct_fields__[:9]
+        }
+    )
+
+    apart = sum(flat.charge(usage) for usage in several)
+
+    assert 0 <= apart - flat.charge(together) < len(several)
+
+
+@given(prices())
+def test_a_price_as_people_write_it_is_read_again_exactly(price):
+    written = msgspec.convert(decimals(price), PriceDecimals)
+
+    assert price_of(written) == price
+
+
+@given(prices())
+def test_the_dearest_figure_is_what_a_million_tokens_or_one_fee_costs(price):
+    plain = msgspec.structs.replace(price, tiers=(), request=0)
+    flats = [
+        plain,
+        *(Price(**{kind: getattr(tier, kind) for kind in kinds}) for tier in price.tiers),
+    ]
+    millions = [Usage(**{kind: 10**6}) for kind in Usage.__struct_fields__[:8]]
+
+    dearest = max(flat.charge(million) for flat in flats for million in millions)
+
+    assert price.dearest() == max(dearest, price.request, price.web_search)
 
 
 def limits_of(price: Price, usage: Usage, *, n: int = 1) -> dict[str, int]:
