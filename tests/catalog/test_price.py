@@ -138,6 +138,13 @@ def test_a_charge_is_rounded_up_once_for_the_whole_call():
     assert charges == [0, 1, 1]
 
 
+def test_a_fee_that_nobody_has_set_is_nothing():
+    price = Price(input=0, output=0)
+
+    assert price.charge(Usage(web_searches=3)) == 0
+    assert price.quote(input_tokens_bound=9, output_tokens_max=9, searches_max=3) == 0
+
+
 def test_a_request_and_a_search_are_paid_by_the_piece():
     price = Price(input=0, output=0, request=5, web_search=7)
 

@@ -8,6 +8,8 @@ from threading import Thread
 
 import pytest
 
+from altyn.catalog.lifecycle import replace_model
+from altyn.catalog.price import Price
 from altyn.database.engine import now_ms
 from altyn.upstream.dialects import afterwards
 from fakes.gateway import Gateway
@@ -188,3 +190,25 @@ def test_a_provider_that_was_removed_can_tell_nothing(gateway, customer, teller)
     assert list(teller.asked) == []
     gateway.write(lambda tx: tx.execute("UPDATE holds SET lease_expires_at = 1"))
     gateway.run(gateway.app.sweep())
+
+
+def test_an_answer_is_charged_by_the_price_of_its_quote(gateway, customer, teller):
+    catalog = gateway.app.desk.shelf.catalog
+    row = next(one for one in catalog.prices.prices if one.model_id == MODEL)
+    gateway.write(
+        lambda tx: tx.execute("UPDATE holds SET price_id = $1, markup_ppm = 500000", row.id)
+    )
+    gateway.set_price(MODEL, Price(input=1, output=1))
+    gateway.write(lambda tx: replace_model(tx, MODEL, "openai/gpt-5"))
+    teller.says = GENERATION
+
+    gateway.run(gateway.app.sweep())
+    gateway.run(gateway.app.look_up())
+
+    usage = afterwards.Usage(input_uncached=100, output_text=20)
+    charge = row.price.marked_up(500_000).charge(usage)
+    assert record(gateway)[:3] == ("charged", "success", charge)
+    ((price_id, markup, served),) = gateway.read(
+        "SELECT price_id, markup_ppm, served_model FROM usage_records"
+    )
+    assert (price_id, markup, served) == (row.id, 500_000, None)
