@@ -54,7 +54,8 @@ from altyn.upstream.client import Client
 from altyn.upstream.provider import list_providers
 from altyn.upstream.router import Router
 from altyn.usage.record import record_changes
-from altyn.web.welcome import PATHS, Welcome
+from altyn.web.cabinet import Cabinet
+from altyn.web.shop import Shop
 
 log = structlog.get_logger("altyn.app")
 REVISION_S = 0.5
@@ -105,8 +106,13 @@ class App:
         self.repeats = Repeats(self.database, self.seal)
         await self.look_for_changes()
         await self.sweep()
+        self.doorkeeper = Doorkeeper(
+            self.ring,
+            pepper=self.seal.pepper,
+            trusted_proxies=self.settings.trusted_proxies,
+        )
         self.api = self._make_api()
-        self.welcome = Welcome(api_base=f"{self.settings.public_url}{BASE}")
+        self.cabinet = self._make_cabinet()
         self.operations = Operations(
             settings=self.settings,
             database=self.database,
@@ -140,12 +146,10 @@ class App:
         if scope["type"] == "http":
             if scope["path"].startswith(BASE):
                 await self.api(scope, receive, send)
-            elif scope["path"] in PATHS and scope["method"] == "GET":
-                wished = dict(scope["headers"]).get(b"accept-language")
-                language = choose_language(wished, self.settings.language)
-                await self.welcome.serve(scope, send, language=language)
-            else:
+            elif scope["path"] in self.operations.paths or not self.cabinet.answers(scope):
                 await self.operations(scope, receive, send)
+            else:
+                await self.cabinet(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
@@ -202,9 +206,7 @@ class App:
 
     def _make_api(self) -> Api:
         settings, database, desk = self.settings, self.database, self.desk
-        doorkeeper = Doorkeeper(
-            self.ring, pepper=self.seal.pepper, trusted_proxies=settings.trusted_proxies
-        )
+        doorkeeper = self.doorkeeper
         self.shared_limits = SharedLimits(settings.redis_url) if settings.redis_url else None
         limits = Limits(workers=settings.workers, store=self.shared_limits)
         return Api(
@@ -224,6 +226,18 @@ class App:
             keys=Keys(doorkeeper=doorkeeper, database=database, settings=settings),
             meter=self.meter,
             language=settings.language,
+        )
+
+    def _make_cabinet(self) -> Cabinet:
+        shop = Shop(
+            settings=self.settings,
+            database=self.database,
+            seal=self.seal,
+            writer=self.writer,
+            desk=self.desk,
+        )
+        return Cabinet(
+            shop, read_address=self.doorkeeper.read_address, read_language=choose_language
         )
 
     def _metrics_token(self) -> str:

@@ -8,7 +8,7 @@ from altyn.keys.key import KEY_PATTERN, mint
 from altyn.settings import read_settings
 
 
-def greet(home, *, test_key=None, providers=(), moved_from=0, **options):
+def greet(home, *, test_key=None, owner_ticket=None, providers=(), moved_from=0, **options):
     settings = read_settings({}, home=home, overrides=options)
     start = Start(
         revision_before=None,
@@ -17,6 +17,7 @@ def greet(home, *, test_key=None, providers=(), moved_from=0, **options):
         vendors=(),
         providers=providers,
         test_key=test_key,
+        owner_ticket=owner_ticket,
     )
     serve._greet(settings, start, moved_from=moved_from)
 
@@ -38,6 +39,17 @@ def test_a_log_never_gets_the_key(tmp_path, capsys):
 
     assert not re.search(KEY_PATTERN, capsys.readouterr().out)
     assert key in (tmp_path / "first-steps.txt").read_text()
+
+
+def test_the_link_that_makes_an_owner_is_seen_at_the_terminal_alone(tmp_path, capsys, monkeypatch):
+    greet(tmp_path, owner_ticket="whoever-has-it-owns-it")
+    in_log = capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    greet(tmp_path, owner_ticket="whoever-has-it-owns-it")
+
+    assert "whoever-has-it-owns-it" not in in_log
+    assert "/setup?t=whoever-has-it-owns-it" in (tmp_path / "first-steps.txt").read_text()
+    assert "/setup?t=whoever-has-it-owns-it" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,14 @@ class User(Struct, frozen=True):
     price_group: str | None = None
 
 
+class Profile(Struct, frozen=True, kw_only=True):
+    """What people say of themselves. None: as their browser asks."""
+
+    name: str | None = None
+    language: str | None = None
+    zone: str | None = None
+
+
 class AccountBalance(Struct, frozen=True):
     """What `GET /balance` shows."""
 
@@ -52,11 +60,13 @@ async def add_user(
     *,
     password_hash: str | None = None,
     operator_role: OperatorRole | None = None,
+    profile: "Profile | None" = None,
 ) -> int:
     """Add a person with an account of their own, and return the user's id.
 
     Raises `AlreadyExistsError` for a known address, whatever the case of its letters.
     """
+    chosen = profile or Profile()
     address = normal_email(email)
     if await tx.fetch("SELECT 1 FROM users WHERE email = $1", address):
         raise AlreadyExistsError(f"There is a user {address} already.")
@@ -66,13 +76,16 @@ async def add_user(
         now_ms(),
     )
     ((user_id,),) = await tx.fetch(
-        "INSERT INTO users (account_id, email, password_hash, operator_role, created_at)"
-        " VALUES ($1, $2, $3, $4, $5) RETURNING id",
+        "INSERT INTO users (account_id, email, password_hash, operator_role, created_at, name,"
+        " language, zone) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
         account_id,
         address,
         password_hash,
         operator_role,
         now_ms(),
+        chosen.name,
+        chosen.language,
+        chosen.zone,
     )
     return int(user_id)
 
@@ -98,6 +111,39 @@ async def get_user(database: Database, email: str) -> User:
 
 async def list_users(database: Database) -> list[User]:
     return [User(*row) for row in await database.read(f"{USER} ORDER BY u.id")]
+
+
+async def find_password(database: Database, email: str) -> tuple[int, str | None] | None:
+    """A person's id and the digest of their password, which those who never chose one lack."""
+    rows = await database.read(
+        "SELECT id, password_hash FROM users WHERE email = $1", email.strip().lower()
+    )
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
+async def set_password(tx: Transaction, user_id: int, password_hash: str) -> None:
+    await tx.execute("UPDATE users SET password_hash = $2 WHERE id = $1", user_id, password_hash)
+
+
+async def set_profile(tx: Transaction, user_id: int, profile: Profile) -> None:
+    """Keep what a person says of themselves; what is None stays as it was."""
+    await tx.execute(
+        "UPDATE users SET name = COALESCE($2, name), language = COALESCE($3, language),"
+        " zone = COALESCE($4, zone) WHERE id = $1",
+        user_id,
+        profile.name,
+        profile.language,
+        profile.zone,
+    )
+
+
+async def has_owner(tx: Transaction) -> bool:
+    """Whether somebody owns this place and can sign in."""
+    return bool(
+        await tx.fetch(
+            "SELECT 1 FROM users WHERE operator_role = 'owner' AND password_hash IS NOT NULL"
+        )
+    )
 
 
 async def freeze_account(tx: Transaction, account_id: int, *, frozen: bool = True) -> None:

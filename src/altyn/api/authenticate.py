@@ -1,6 +1,7 @@
 """`Authorization` header to `Caller`: one path for every route."""
 
 import ipaddress
+from collections.abc import Mapping
 from typing import Any
 
 from altyn.api.request import Request
@@ -55,7 +56,9 @@ class Doorkeeper:
             raise RevokedApiKeyError
         if key.rules.expires_at is not None and key.rules.expires_at <= now_ms():
             raise ExpiredApiKeyError
-        if caller.networks is not None and not _inside(self._address(request), caller.networks):
+        if caller.networks is not None and not _inside(
+            self.read_address(request.scope), caller.networks
+        ):
             raise IpNotAllowedError
         if key.rules.scopes is not None and scope not in key.rules.scopes:
             raise InsufficientScopeError(scope=scope)
@@ -63,11 +66,11 @@ class Doorkeeper:
         if caller.account.frozen and scope == "chat":
             raise AccountFrozenError
 
-    def _address(self, request: Request) -> str:
+    def read_address(self, scope: Mapping[str, Any]) -> str:
         """The caller's address; what a proxy says of it only if the proxy is one of ours."""
-        client: Any = request.scope.get("client")
+        client = scope.get("client")
         address = str(client[0]) if client else ""
-        forwarded = request.headers.get(b"x-forwarded-for")
+        forwarded = dict(scope["headers"]).get(b"x-forwarded-for")
         if forwarded is None or not _inside(address, self.trusted_proxies):
             return address
         for hop in reversed(forwarded.decode("latin-1").split(",")):

@@ -42,6 +42,7 @@ class Operations:
             "/metrics": self.metrics,
             "/openapi.json": self.openapi,
         }
+        self.paths = frozenset(self._routes)
         self._description = msgspec.json.encode(describe(settings.public_url))
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:

@@ -120,8 +120,8 @@ def _greet(settings: Settings, start: "Start", *, moved_from: int) -> None:
         )
     _warn_of_endings(start.endings)
     print(_links(settings))
-    if start.test_key is not None:
-        _show_first_steps(settings, start.test_key)
+    if start.test_key is not None or start.owner_ticket is not None:
+        _show_first_steps(settings, start)
     print("  Ctrl+C stops; the data stays.\n", flush=True)
 
 
@@ -146,9 +146,9 @@ def _links(settings: Settings) -> str:
     )
 
 
-def _show_first_steps(settings: Settings, test_key: str) -> None:
-    """Show the key where only the person at the terminal sees it; logs are read by many."""
-    text = _first_steps(settings, test_key)
+def _show_first_steps(settings: Settings, start: "Start") -> None:
+    """Show secrets where only the person at the terminal sees them; logs are read by many."""
+    text = _owner_link(settings, start.owner_ticket) + _first_steps(settings, start.test_key)
     if sys.stdout.isatty():
         print(text)
         return
@@ -156,10 +156,27 @@ def _show_first_steps(settings: Settings, test_key: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-    print(f"  A test key and a ready call are in {_shown(path)}.\n")
+    print(f"  {_what_is_there(start)} in {_shown(path)}.\n")
 
 
-def _first_steps(settings: Settings, test_key: str) -> str:
+def _what_is_there(start: "Start") -> str:
+    if start.test_key is None:
+        return "The link that makes you the owner is"
+    return "The link that makes you the owner, a test key and a ready call are"
+
+
+def _owner_link(settings: Settings, ticket: str | None) -> str:
+    if ticket is None:
+        return ""
+    return f"""  Owner     {settings.public_url}/setup?t={ticket}
+            (makes you the owner; works once, for 30 minutes)
+
+"""
+
+
+def _first_steps(settings: Settings, test_key: str | None) -> str:
+    if test_key is None:
+        return ""
     word = "./altyn" if Path("altyn").is_file() else "altyn"
     return f"""  Test key  {test_key}
             (of demo@example.test; shown once, never charged)

@@ -4,19 +4,27 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+<<<<<<< HEAD
 from altyn.catalog.load import load_catalog
+=======
+from altyn.accounts.store import has_owner
+>>>>>>> 93e7fc9 (The cabinet's shell: pages on the server, sessions as rows, API keys shown once)
 from altyn.catalog.route import list_routes
 from altyn.control.furnish import connect_vendors, furnish, mint_first_key
 from altyn.control.line import is_served
 from altyn.control.models import Ending, find_endings
 from altyn.control.office import Office, migrate_store, open_office, prepare_home
+from altyn.database.engine import Transaction
 from altyn.errors import StoreLockedError
 from altyn.settings import Settings
 from altyn.upstream.provider import list_providers
+from altyn.web.ticket import issue_ticket
 
 
 class Start(Struct, frozen=True, kw_only=True):
-    """What was found and made. `test_key` only where there was no key at all."""
+    """What was found and made. `test_key` only where there was no key at all, `owner_ticket` as
+    long as nobody owns the place: it opens the page on which somebody does.
+    """
 
     revision_before: str | None
     revision: str
@@ -24,7 +32,11 @@ class Start(Struct, frozen=True, kw_only=True):
     vendors: tuple[str, ...]
     providers: tuple[str, ...]
     test_key: str | None
+<<<<<<< HEAD
     endings: tuple[Ending, ...] = ()
+=======
+    owner_ticket: str | None
+>>>>>>> 93e7fc9 (The cabinet's shell: pages on the server, sessions as rows, API keys shown once)
 
 
 async def prepare(settings: Settings, environ: Mapping[str, str], *, first_key: bool) -> Start:
@@ -51,8 +63,16 @@ async def prepare(settings: Settings, environ: Mapping[str, str], *, first_key: 
             vendors=tuple(vendors),
             providers=await _serving(office),
             test_key=await mint_first_key(database, seal) if first_key else None,
+<<<<<<< HEAD
             endings=tuple(find_endings(await load_catalog(database))),
+=======
+            owner_ticket=await database.write(_invite_owner) if first_key else None,
+>>>>>>> 93e7fc9 (The cabinet's shell: pages on the server, sessions as rows, API keys shown once)
         )
+
+
+async def _invite_owner(tx: Transaction) -> str | None:
+    return None if await has_owner(tx) else await issue_ticket(tx, "set_up")
 
 
 async def _serving(office: Office) -> tuple[str, ...]:

@@ -76,6 +76,40 @@ users = Table(
     # owner, operator or support for people who run the place; NULL for customers.
     Column("operator_role", Text),
     Column("created_at", BigInteger, nullable=False),
+    Column("name", Text),
+    # What they chose; NULL is what their browser asks for.
+    Column("language", Text),
+    Column("zone", Text),
+    Column("email_confirmed_at", BigInteger),
+)
+
+# Who is signed in, and where. The cookie's secret itself is nowhere, only its digest.
+sessions = Table(
+    "sessions",
+    metadata,
+    _serial(),
+    Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False, index=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("browser", Text, nullable=False),
+)
+
+# What is good once: links (the first owner, an invitation, an address, a new password), forms.
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("purpose", Text, nullable=False),
+    Column("user_id", BigInteger, ForeignKey("users.id")),
+    Column("email", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    CheckConstraint(
+        "purpose IN ('set_up', 'invite', 'confirm', 'reset', 'form')", name="purpose_is_known"
+    ),
 )
 
 keys = Table(

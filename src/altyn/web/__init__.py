@@ -1,1 +1,1 @@
-"""What people see in a browser. So far: the page that says where to go."""
+"""The cabinet: the pages of whoever pays, and the first pages of whoever runs the place."""

@@ -1,0 +1,80 @@
+"""The cabinet's table of contents: every address, who may open it, and how often."""
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from altyn.web.pages import choices, entrance, front, keys, overview, setup
+from altyn.web.rate import Limit
+from altyn.web.session import SignedIn
+from altyn.web.visit import Visit
+
+Page = Callable[[Visit], Awaitable[Response]]
+Access = Literal["anybody", "signed_in", "support", "operator", "owner"]
+"""`support`, `operator` and `owner` are roles of people who run the place; each may do what those
+before it may.
+"""
+
+ROLES = ("support", "operator", "owner")
+
+
+def may(access: Access, person: SignedIn | None) -> bool:
+    """Whether this person, or nobody in particular, may open something."""
+    if access in ROLES:
+        role = person.role if person is not None else None
+        return role in ROLES and ROLES.index(role) >= ROLES.index(access)
+    return access == "anybody" or person is not None
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One address. All three of page, access and limit are said for each, and read together."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    page: Page
+    access: Access
+    limit: Limit
+
+
+LOOK = Limit(240)
+"""A page that is looked at."""
+CHANGE = Limit(60)
+"""A form that changes something."""
+STRANGER = Limit(120, by="address")
+"""A page for everybody."""
+GUESS = Limit(10, by="address")
+"""A form that could be used to guess: a password, an address, a link."""
+
+
+def get(path: str, page: Page, access: Access, limit: Limit) -> Route:
+    return Route(method="GET", path=path, page=page, access=access, limit=limit)
+
+
+def post(path: str, page: Page, access: Access, limit: Limit) -> Route:
+    return Route(method="POST", path=path, page=page, access=access, limit=limit)
+
+
+ROUTES = (
+    # For everybody
+    get("/", front.show, "anybody", STRANGER),
+    post("/choices", choices.save, "anybody", STRANGER),
+    # Coming in
+    get("/login", entrance.show_login, "anybody", STRANGER),
+    post("/login", entrance.log_in, "anybody", GUESS),
+    get("/signup", entrance.show_signup, "anybody", STRANGER),
+    post("/signup", entrance.sign_up, "anybody", GUESS),
+    post("/logout", entrance.log_out, "signed_in", CHANGE),
+    get("/setup", setup.show, "anybody", GUESS),
+    post("/setup", setup.set_up, "anybody", GUESS),
+    # The cabinet
+    get("/app", overview.show, "signed_in", LOOK),
+    # Keys
+    get("/app/keys", keys.show_all, "signed_in", LOOK),
+    get("/app/keys/new", keys.show_new, "signed_in", LOOK),
+    post("/app/keys", keys.create, "signed_in", CHANGE),
+    post("/app/keys/{key_id}/test", keys.send_test, "signed_in", CHANGE),
+    get("/app/keys/{key_id}/revoke", keys.show_revoke, "signed_in", LOOK),
+    post("/app/keys/{key_id}/revoke", keys.revoke, "signed_in", CHANGE),
+)

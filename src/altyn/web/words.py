@@ -1,0 +1,154 @@
+"""Words, numbers, money and moments in the reader's language and time zone.
+
+The source of every text is English, in the templates and beside the code; Russian stands in
+`locale/ru/*.po`, a file for each part of the cabinet, which are read together.
+"""
+
+from datetime import UTC, datetime
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale, dates, numbers
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+
+from altyn.database.engine import now_ms
+from altyn.money import NANOS_PER_UNIT, Nanos
+
+LOCALES = Path(__file__).parent / "locale"
+LANGUAGES = {"ru": "Русский", "en": "English"}
+CARD_PLACES = 2
+LINE_PLACES = 6
+"""Decimals of an amount on a card, and of one line: a call may cost less than a kopek."""
+
+SYMBOL_FIRST = "¤#,##0.00;-¤#,##0.00"
+RELATIVE_MAX_S = 7 * 86_400
+
+
+@cache
+def read_translations(language: str) -> NullTranslations:
+    """The catalogue of a language. English is what is written in the code."""
+    if language == "en":
+        return NullTranslations()
+    whole: Translations | None = None
+    for path in sorted((LOCALES / language).glob("*.po")):
+        with path.open("rb") as file:
+            catalog = read_po(file, locale=language)
+        compiled = BytesIO()
+        write_mo(compiled, catalog)
+        compiled.seek(0)
+        part = Translations(compiled)
+        whole = part if whole is None else whole.merge(part)
+    return whole or NullTranslations()
+
+
+class Words:
+    """How one reader is spoken to. Money is given in nanos, moments in milliseconds."""
+
+    def __init__(self, *, language: str, zone: str, currency: str) -> None:
+        self.language = language
+        self.zone = zone
+        self.currency = currency
+        self._locale = Locale.parse(language)
+        self._zone = ZoneInfo(zone)
+        self._translations = read_translations(language)
+
+    # Texts ------------------------------------------------------------------------------------
+
+    def gettext(self, text: str, **facts: Any) -> str:
+        """A text in the reader's language; `%(name)s` in it names a fact."""
+        said: str = self._translations.gettext(text)
+        return said % facts if facts else said
+
+    def ngettext(self, one: str, many: str, count: int, **facts: Any) -> str:
+        """A text that depends on a number, which it may name as `%(num)s`."""
+        said: str = self._translations.ngettext(one, many, count)
+        return said % {"num": self.number(count), **facts}
+
+    # Numbers ----------------------------------------------------------------------------------
+
+    def number(self, value: float) -> str:
+        return str(numbers.format_decimal(value, locale=self._locale))
+
+    def short_number(self, value: int) -> str:
+        """`1.2M`, for cards; the exact number belongs into a title beside it."""
+        return str(numbers.format_compact_decimal(value, locale=self._locale, fraction_digits=1))
+
+    def percent(self, part: int, whole: int) -> str:
+        """A share with one decimal; of nothing there is none."""
+        if not whole:
+            return "—"
+        pattern = "#,##0.#\N{NO-BREAK SPACE}%" if self.language == "ru" else "#,##0.#%"
+        share = Decimal(part) / Decimal(whole)
+        return str(numbers.format_percent(share, pattern, locale=self._locale))
+
+    def money(self, nanos: Nanos) -> str:
+        """An amount with two decimals, rounded down: what is shown can be spent."""
+        return self._money(nanos, "0.01", ROUND_DOWN, CARD_PLACES)
+
+    def exact_money(self, nanos: Nanos) -> str:
+        """An amount with all the decimals it has, two at least."""
+        return self._money(nanos, "0.000000001", ROUND_HALF_EVEN, 9)
+
+    def line_money(self, nanos: Nanos) -> str:
+        """An amount with up to six decimals; one that is smaller is said to be smaller."""
+        if 0 < nanos < 10 ** (9 - LINE_PLACES):
+            return f"< {self._money(10 ** (9 - LINE_PLACES), '0.000001', ROUND_DOWN, LINE_PLACES)}"
+        return self._money(nanos, "0.000001", ROUND_HALF_EVEN, LINE_PLACES)
+
+    def _money(self, nanos: Nanos, step: str, rounding: str, places: int) -> str:
+        amount = (Decimal(nanos) / NANOS_PER_UNIT).quantize(Decimal(step), rounding=rounding)
+        pattern = self._locale.currency_formats["standard"].pattern
+        if self.language == "en":
+            pattern = SYMBOL_FIRST
+        decimals = "0.00" + "#" * (places - CARD_PLACES)
+        text = numbers.format_currency(
+            amount,
+            self.currency,
+            format=pattern.replace("0.00", decimals),
+            locale=self._locale,
+            currency_digits=False,
+        )
+        # In English CLDR knows no sign for the rouble.
+        return str(text).replace("-", "−").replace("RUB", "₽")
+
+    # Moments ----------------------------------------------------------------------------------
+
+    def moment(self, at_ms: int) -> str:
+        """`25 Nov 2026, 14:05`, in the reader's zone."""
+        return self._date(at_ms, "d MMM y, HH:mm")
+
+    def exact_moment(self, at_ms: int) -> str:
+        return self._date(at_ms, "d MMM y, HH:mm:ss ZZZZ")
+
+    def day(self, at_ms: int) -> str:
+        return self._date(at_ms, "d MMM y")
+
+    def ago(self, at_ms: int) -> str:
+        """`5 minutes ago`; a date for what is longer ago than a week."""
+        seconds = (now_ms() - at_ms) // 1000
+        if abs(seconds) > RELATIVE_MAX_S:
+            return self.day(at_ms)
+        if abs(seconds) < 45:  # noqa: PLR2004 -- from here on Babel says "1 minute"
+            return self.gettext("just now")
+        return str(dates.format_timedelta(-seconds, add_direction=True, locale=self._locale))
+
+    def iso(self, at_ms: int) -> str:
+        """For machines, in UTC."""
+        return datetime.fromtimestamp(at_ms // 1000, UTC).isoformat().replace("+00:00", "Z")
+
+    @property
+    def zone_name(self) -> str:
+        """The reader's zone as they would name it: `Moscow`, and how far it is from Greenwich."""
+        now = datetime.now(self._zone)
+        city = dates.get_timezone_location(self._zone, locale=self._locale, return_city=True)
+        return f"{city} ({dates.get_timezone_gmt(now, locale=self._locale)})"
+
+    def _date(self, at_ms: int, pattern: str) -> str:
+        moment = datetime.fromtimestamp(at_ms // 1000, self._zone)
+        return str(dates.format_datetime(moment, pattern, locale=self._locale))

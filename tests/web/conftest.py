@@ -1,0 +1,84 @@
+"""A cabinet of a gateway on SQLite, people in it, and a browser that notices what is wrong."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from browser import ARGUMENTS, Watcher, open_context
+from people import Person, sign_in
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from fakes.gateway import Gateway
+
+
+@pytest.fixture(scope="module")
+def cabinet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway for a module; afterwards every invariant of the ledger must hold."""
+    with Gateway(tmp_path_factory.mktemp("cabinet") / "home") as running:
+        yield running
+        running.wait_until_idle()
+        running.verify()
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(request: pytest.FixtureRequest) -> None:
+    """Tests come more often than people: every test begins with full buckets."""
+    if "cabinet" in request.fixturenames:
+        request.getfixturevalue("cabinet").app.cabinet.forget_rates()
+
+
+@pytest.fixture
+def stranger(cabinet: Gateway) -> Iterator[Person]:
+    with Person(cabinet) as person:
+        yield person
+
+
+@pytest.fixture
+def customer(cabinet: Gateway) -> Iterator[Person]:
+    with sign_in(cabinet) as person:
+        yield person
+
+
+@pytest.fixture
+def owner(cabinet: Gateway) -> Iterator[Person]:
+    with sign_in(cabinet, role="owner") as person:
+        yield person
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """`open_page(person, "/app/keys")`: a page in a browser of theirs. Afterwards nothing may have
+    been wrong with it, except for what the test names as `expected`.
+    """
+    watchers: list[Watcher] = []
+    contexts: list[Any] = []
+
+    def open_it(
+        person: Person, path: str, *, expected: tuple[str, ...] = (), **options: Any
+    ) -> Page:
+        context = open_context(browser, person, **options)
+        contexts.append(context)
+        watcher = Watcher(context, origin=person.gateway.url)
+        watcher.expected = expected
+        watchers.append(watcher)
+        page = context.new_page()
+        page.goto(person.gateway.url + path)
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    for watcher in watchers:
+        watcher.assert_clean()

@@ -1,0 +1,72 @@
+"""Every page, in both languages, both themes and two widths, with and without scripts."""
+
+import pytest
+from browser import NARROW, WIDE, assert_accessible, assert_fits, assert_russian
+from catalogue import missing
+from people import Person, sign_in
+
+from altyn.web.routes import ROUTES
+
+PLAIN = sorted(route.path for route in ROUTES if route.method == "GET" and "{" not in route.path)
+OF_STRANGERS = ("/login", "/signup")
+
+
+@pytest.fixture(scope="module", params=["en", "ru"])
+def reader(request, cabinet):
+    """An owner, who may see every page, with two keys."""
+    cabinet.app.cabinet.forget_rates()
+    with sign_in(cabinet, language=request.param, role="owner") as person:
+        person.create_key("prod", limit="50", period="month")
+        person.create_key("staging", mode="test")
+        yield person
+
+
+def reader_of(path, reader, cabinet):
+    if path in OF_STRANGERS:
+        return Person(cabinet, language=reader.client.headers["accept-language"])
+    return reader
+
+
+LOOKS = {
+    "en": (("light", WIDE), ("dark", NARROW)),
+    "ru": (("dark", WIDE), ("light", NARROW)),
+}
+"""Every theme in every width; the longer Russian words where there is least room, too."""
+
+
+@pytest.mark.parametrize("path", PLAIN)
+def test_a_page_is_accessible_and_fits_in_every_theme_and_width(path, reader, cabinet, open_page):
+    expected = ("404",) if path == "/setup" else ()
+    page = open_page(reader_of(path, reader, cabinet), path, expected=expected)
+
+    for theme, size in LOOKS[reader.client.headers["accept-language"]]:
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        page.set_viewport_size(size)
+        assert_accessible(page)
+        assert_fits(page)
+
+
+@pytest.mark.parametrize("path", PLAIN)
+def test_a_russian_page_has_no_english_left(path, cabinet, open_page):
+    with sign_in(cabinet, language="ru", role="owner") as person:
+        person.create_key("ключ")
+        expected = ("404",) if path == "/setup" else ()
+        page = open_page(reader_of(path, person, cabinet), path, expected=expected)
+
+        assert_russian(page)
+        assert page.locator("html").get_attribute("lang") == "ru"
+
+
+@pytest.mark.parametrize("path", PLAIN)
+def test_a_page_can_be_read_without_scripts(path, reader, cabinet, open_page):
+    expected = ("404",) if path == "/setup" else ()
+    page = open_page(
+        reader_of(path, reader, cabinet), path, expected=expected, java_script_enabled=False
+    )
+
+    assert page.locator("h1").count() == 1
+    assert page.locator("h1").first.is_visible()
+
+
+def test_every_text_of_the_cabinet_has_its_russian():
+    assert missing() == {}
