@@ -4,11 +4,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-<<<<<<< HEAD
-from altyn.catalog.load import load_catalog
-=======
 from altyn.accounts.store import has_owner
->>>>>>> 93e7fc9 (The cabinet's shell: pages on the server, sessions as rows, API keys shown once)
+from altyn.catalog.load import load_catalog
 from altyn.catalog.route import list_routes
 from altyn.control.furnish import connect_vendors, furnish, mint_first_key
 from altyn.control.line import is_served
@@ -32,11 +29,8 @@ class Start(Struct, frozen=True, kw_only=True):
     vendors: tuple[str, ...]
     providers: tuple[str, ...]
     test_key: str | None
-<<<<<<< HEAD
+    owner_ticket: str | None = None
     endings: tuple[Ending, ...] = ()
-=======
-    owner_ticket: str | None
->>>>>>> 93e7fc9 (The cabinet's shell: pages on the server, sessions as rows, API keys shown once)
 
 
 async def prepare(settings: Settings, environ: Mapping[str, str], *, first_key: bool) -> Start:
@@ -63,11 +57,8 @@ async def prepare(settings: Settings, environ: Mapping[str, str], *, first_key: 
             vendors=tuple(vendors),
             providers=await _serving(office),
             test_key=await mint_first_key(database, seal) if first_key else None,
-<<<<<<< HEAD
             endings=tuple(find_endings(await load_catalog(database))),
-=======
             owner_ticket=await database.write(_invite_owner) if first_key else None,
->>>>>>> 93e7fc9 (The cabinet's shell: pages on the server, sessions as rows, API keys shown once)
         )
 
 
