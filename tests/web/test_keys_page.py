@@ -206,7 +206,7 @@ def test_a_key_is_made_in_a_dialog_and_stands_in_the_list_at_once(customer, open
     assert page.evaluate("navigator.clipboard.readText()") == secret
     assert page.locator("#keys tbody tr strong").all_text_contents() == ["notebook", "older"]
     page.keyboard.press("Escape")
-    assert page.locator("dialog[open]").count() == 0
+    page.locator("#secret").wait_for(state="detached")
     assert secret not in page.content()
 
 
@@ -221,6 +221,7 @@ def test_closing_without_a_copy_is_asked_about_once(customer, open_page):
     page.get_by_text("You have not copied the key").wait_for()
     page.keyboard.press("Escape")
 
+    page.locator("#secret").wait_for(state="detached")
     assert page.locator("dialog[open]").count() == 0
 
 
