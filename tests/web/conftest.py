@@ -46,8 +46,11 @@ def owner(cabinet: Gateway) -> Iterator[Person]:
         yield person
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser for a module. While it is open its event loop runs in this thread: no module with
+    asynchronous tests may begin before it is closed.
+    """
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
