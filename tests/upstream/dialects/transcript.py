@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from altyn.api.body import decode_chat
 from altyn.catalog.accept import accept
-from altyn.catalog.model import Model, builtin_models
+from altyn.catalog.model import ReasoningRule, builtin_models
 from altyn.chat import Answer, Chat, ChatEvent, Fault, UpstreamRequest, Usage
 from altyn.upstream.client import Stream
 from altyn.upstream.dialects import Dialect, get_dialect
@@ -322,35 +323,14 @@ NOBODY = Target(
     upstream_model="m",
 )
 
-EVERYTHING = Model(
+BUILTIN = {model.id: model for model in builtin_models()}
+
+EVERYTHING = replace(
+    BUILTIN["sandbox/echo"],  # takes every parameter
     id="acme/anvil",
-    name="Anvil",
-    vendor="acme",
-    context_length=131072,
-    max_output_tokens=16384,
     input_modalities=("text", "image", "file", "audio"),
-    supported_parameters=(
-        "max_tokens",
-        "temperature",
-        "top_p",
-        "stop",
-        "seed",
-        "n",
-        "presence_penalty",
-        "frequency_penalty",
-        "logit_bias",
-        "logprobs",
-        "top_logprobs",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "response_format",
-        "structured_outputs",
-        "reasoning",
-        "reasoning_effort",
-        "verbosity",
-    ),
     image_tokens_max=1000,
+    reasoning=ReasoningRule(),
 )
 
-MODELS = {model.id: model for model in (EVERYTHING, *builtin_models())}
+MODELS = {EVERYTHING.id: EVERYTHING, **BUILTIN}
