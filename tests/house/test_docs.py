@@ -355,7 +355,7 @@ def test_the_python_of_the_readme_works(sqlite_gateway: Gateway, page: Path):
 
 
 @pytest.mark.parametrize(
-    "name", ["own-server", "prices-and-markup", "models-that-end", "keys-and-limits"]
+    "name", ["openai", "own-server", "prices-and-markup", "models-that-end", "keys-and-limits"]
 )
 def test_the_commands_of_a_how_to_do_what_they_say(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
