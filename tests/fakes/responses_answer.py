@@ -148,9 +148,11 @@ def events(output: list[Item], **response: Any) -> Iterator[Event]:
         yield {**event, "sequence_number": next(numbers)}
 
 
-def frame(event: Event) -> bytes:
-    data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-    return f"event: {event['type']}\ndata: {data}\n\n".encode()
+def frame(event: Event, *, data_first: bool = False) -> bytes:
+    """`data_first` as the API is served by AWS."""
+    data = f"data: {json.dumps(event, ensure_ascii=False, separators=(',', ':'))}\n"
+    name = f"event: {event['type']}\n"
+    return f"{data}{name}\n".encode() if data_first else f"{name}{data}\n".encode()
 
 
 def stream(output: list[Item], **response: Any) -> bytes:

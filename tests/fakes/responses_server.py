@@ -12,12 +12,13 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count, pairwise
 from typing import Any
 
 from fakes.openai_server import FakeOpenAI, Reply, Sender, count_tokens
-from fakes.responses_answer import Item, call, events, frame, message, thought, whole
+from fakes.responses_answer import Item, call, events, frame, message, refusal, thought, whole
 
 MODELS = ("gpt-5.2-pro", "gpt-4o-mini", "test-model")
 REASONING = ("gpt-5", "o")
@@ -55,6 +56,14 @@ PARTS = {
     "assistant": ("output_text", "refusal"),
 }
 ENDS = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponsesReply(Reply):
+    """What only this API can say."""
+
+    refusal: str = ""
+    data_first: bool = False
 
 
 class Refused(Exception):  # noqa: N818 -- it becomes an answer
@@ -251,13 +260,14 @@ class Telling:
 
     def stream(self) -> Iterator[bytes]:
         told = list(events(self.output, **self._end()))
+        first = isinstance(self.reply, ResponsesReply) and self.reply.data_first
         for event in told[:-1]:
-            yield frame(event)
+            yield frame(event, data_first=first)
         if isinstance(self.reply.error, dict) and not self._failed:
             yield frame({"type": "error", **self.reply.error, "sequence_number": len(told)})
             return
         self._count()
-        yield frame(told[-1])
+        yield frame(told[-1], data_first=first)
 
     @property
     def _failed(self) -> bool:
@@ -287,6 +297,8 @@ def _items(fake: FakeResponses, asked: dict[str, Any], reply: Reply) -> Iterator
     ]
     if not reply.tools:
         said = [message(reply.text)]
+    if isinstance(reply, ResponsesReply) and reply.refusal:
+        said = [refusal(reply.refusal)]
     if asked["model"].startswith(REASONING):
         number = f"rs_{fake.next_number():04}"
         wants_summary = "summary" in asked.get("reasoning", {})

@@ -4,7 +4,7 @@ import openai
 import pytest
 
 from fakes.openai_server import Reply
-from fakes.responses_server import FakeResponses
+from fakes.responses_server import FakeResponses, ResponsesReply
 
 HELLO = "Hello there"
 MODEL = "gpt-5.2-pro"
@@ -104,6 +104,23 @@ def test_an_answer_may_be_incomplete(client, fake, finish_reason, reason):
 
     assert answer.status == "incomplete"
     assert answer.incomplete_details.reason == reason
+
+
+def test_the_sdk_reads_a_refusal(client, fake):
+    fake.says(ResponsesReply(refusal="I cannot help."))
+
+    answer = create(client)
+
+    assert answer.output[-1].content[0].refusal == "I cannot help."
+
+
+def test_the_sdk_reads_events_whose_data_comes_before_their_name(client, fake):
+    fake.says(ResponsesReply(text="Hello", data_first=True))
+
+    with create(client, stream=True) as stream:
+        text = "".join(e.delta for e in stream if e.type == "response.output_text.delta")
+
+    assert text == "Hello"
 
 
 def test_an_answer_may_fail(client, fake):

@@ -18,7 +18,7 @@ from altyn.money import parse_nanos
 from altyn.upstream.provider import add_provider
 from fakes.gateway import Customer, Gateway
 from fakes.openai_server import Reply
-from fakes.responses_server import FakeResponses
+from fakes.responses_server import FakeResponses, ResponsesReply
 
 MODEL = "openai/gpt-5.2-pro"
 UPSTREAM_MODEL = "gpt-5.2-pro"
@@ -239,6 +239,17 @@ def test_a_failure_after_some_words_is_told_inside_the_stream_and_the_answer_is_
     assert (generation["outcome"], parse_nanos(generation["cost"])) == ("free_broken", 0)
     ((lost, reason),) = losses(small_shop.gateway, small_shop.customer)
     assert (lost > 0, reason) == (True, "free_broken")
+
+
+def test_a_refusal_is_told_as_one_and_paid_as_an_answer(small_shop: Shop) -> None:
+    small_shop.vendor.says(ResponsesReply(text="", refusal="I cannot help."))
+
+    with open_client(small_shop) as client:
+        answer = client.chat.completions.create(model=MODEL, messages=HELLO)
+
+    message = answer.choices[0].message
+    assert (message.content, message.refusal) == (None, "I cannot help.")
+    books_agree(*small_shop)
 
 
 def test_an_answer_that_ran_out_of_tokens_says_so(small_shop: Shop) -> None:

@@ -858,9 +858,7 @@ def nameless(output: list[dict[str, Any]]) -> bytes:
 
 
 def data_first(output: list[dict[str, Any]]) -> bytes:
-    """As the API is served by AWS."""
-    halves = [frame(event).rstrip().split(b"\n", 1) for event in events(output)]
-    return b"".join(data + b"\n" + name + b"\n\n" for name, data in halves)
+    return b"".join(frame(event, data_first=True) for event in events(output))
 
 
 def only(kinds: tuple[str, ...], output: list[dict[str, Any]]) -> bytes:
