@@ -12,9 +12,10 @@ from typing import Any
 import openai
 import pytest
 from books import books_agree, losses
-from calls import chat, events_of, exact, text_of
+from calls import Line, chat, events_of, exact, text_of
 from shops import UPSTREAM_KEY, Shop
 
+from altyn.upstream import provider
 from fakes.anthropic_server import MODELS, OVERLOADED, FakeAnthropic, Reply, refusal
 from fakes.gateway import Gateway
 from fakes.openai_server import FakeOpenAI
@@ -205,6 +206,28 @@ def test_a_cache_is_paid_for_as_it_is_written_and_read(shop: Shop, *, stream: bo
     # 1, 2, 0.1 and 5 dollars a million tokens: nanos a token are a thousand times that.
     assert Decimal(first["cost"]) * 10**9 == 6 * 1000 + 5 * 2000 + 6 * 5000
     assert Decimal(second["cost"]) * 10**9 == 6 * 1000 + 5 * 100 + 6 * 5000
+
+
+def test_who_hangs_up_pays_the_prompt_as_counted_and_what_was_delivered(
+    small_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway, customer, claude = small_shop
+    monkeypatch.setattr(provider, "STOPS_ON_ABORT", frozenset({"localhost"}))
+    claude.says(Reply(wait_after=4))
+    line = Line(gateway)
+
+    line.ask(gateway, customer.key, model=MODEL, messages=HELLO)
+    line.hear_events(1)
+    line.leave_with_rst()
+    # Once it has stopped: what the vendor still had to say is said to nobody.
+    gateway.wait_until_idle()
+    claude.go_on()
+
+    (generation,) = books_agree(*small_shop)
+    assert (generation["outcome"], generation["status"]) == ("charged_estimated", "cancelled")
+    assert generation["prompt_tokens"] == claude.billed[0]["prompt_tokens"] == 6
+    assert generation["completion_tokens"] == 1
+    assert losses(gateway, customer) == []
 
 
 @BOTH
