@@ -15,9 +15,10 @@ from calls import HELLO, chat, events_of
 
 from altyn.catalog.route import add_route
 from altyn.money import parse_nanos
+from altyn.upstream.dialects.hosts import HOSTS, find_host
 from altyn.upstream.provider import add_provider
 from fakes.gateway import Customer, Gateway
-from fakes.openai_server import Reply
+from fakes.openai_server import FakeOpenAI, Reply
 from fakes.responses_server import FakeResponses, ResponsesReply
 
 MODEL = "openai/gpt-5.2-pro"
@@ -187,6 +188,35 @@ def test_reasoning_is_told_to_who_asks_for_it(small_shop: Shop) -> None:
         "reasoning.summary",
         "reasoning.encrypted",
     ]
+
+
+@pytest.fixture
+def like_openrouter(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is on loopback is spoken to as OpenRouter is, which takes reasoning back."""
+    monkeypatch.setitem(HOSTS, "127.0.0.1", HOSTS["openrouter.ai"])
+    find_host.cache_clear()
+    yield
+    find_host.cache_clear()
+
+
+@pytest.mark.usefixtures("like_openrouter")
+def test_a_loop_goes_on_by_another_route_which_gets_no_envelope_of_the_first(
+    small_shop: Shop,
+) -> None:
+    small_shop.vendor.says(TURNS[1], Reply(status=503, body=b""))
+    with FakeOpenAI("openrouter", models=("openai/gpt-5.2-pro",)) as middleman:
+        small_shop.gateway.add_upstream(
+            middleman.base_url, MODEL, secret=middleman.key, priority=200
+        )
+
+        with open_client(small_shop) as client:
+            text, _ = work(client, ask_stream)
+
+    sent = json.loads(middleman.calls[-1]["body"])
+    generations = books_agree(small_shop.gateway, small_shop.customer)
+    assert text == "Hello from the fake vendor."
+    assert "gAAAA" not in json.dumps(sent["messages"])
+    assert [generation["outcome"] for generation in generations] == ["charged", "charged"]
 
 
 BROKEN = {"code": "server_error", "message": "The model broke."}
