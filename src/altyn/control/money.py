@@ -4,18 +4,12 @@ from msgspec import Struct
 
 from altyn.accounts.store import get_balance, get_user
 from altyn.control.office import Office
-from altyn.crashpoints import reach
 from altyn.database.engine import Database, new_request_id
-from altyn.errors import AlreadyExistsError, InvalidAmountError, OperatorError, UnknownNameError
+from altyn.errors import UnknownNameError
 from altyn.ledger.audit import verify
-from altyn.ledger.moves import Deposit, Refund
-from altyn.money import Nanos, format_nanos, format_short, parse_nanos
-
-DEPOSIT_MAX: Nanos = 10**18
-"""A billion units at once, nine times over before a BIGINT is full: more is a slip of the hand."""
-
-FULL: Nanos = 9 * 10**18
-"""All accounts together stay below the largest BIGINT: SQLite would go on in floating point."""
+from altyn.ledger.deposits import pay_in, read_deposit
+from altyn.ledger.moves import Refund
+from altyn.money import Nanos, format_nanos
 
 
 class BalanceCard(Struct, kw_only=True):
@@ -57,27 +51,17 @@ async def deposit(
     Raises `InvalidAmountError`, `UnknownNameError`, `AlreadyExistsError`.
     """
     user = await get_user(office.database, email)
-    nanos = _deposited(amount)
+    nanos = read_deposit(amount)
     ref = reference or f"manual-{new_request_id()}"
-    known = await _find_entry(office.database, "deposit", ref)
-    if known is None:
-        await _leave_room(office.database, nanos)
-        reach("deposit")
-        await office.writer.post(
-            Deposit(account_id=user.account_id, amount_nanos=nanos, reference=ref, reason=reason)
-        )
-        reach("deposited")
-        # Somebody else may have been quicker: what the books say now is the answer.
-        written = await _find_entry(office.database, "deposit", ref)
-    else:
-        written = known
-    if written != (user.account_id, nanos):
-        raise AlreadyExistsError(
-            f"The reference {ref} belongs to another deposit: nothing was added."
-        )
-    return await _receipt(
-        office, user.email, nanos=nanos, reference=ref, repeated=known is not None
+    repeated = await pay_in(
+        office.database,
+        office.writer,
+        account_id=user.account_id,
+        amount_nanos=nanos,
+        reference=ref,
+        reason=reason,
     )
+    return await _receipt(office, user.email, nanos=nanos, reference=ref, repeated=repeated)
 
 
 async def refund(office: Office, *, request: str, reason: str = "") -> Receipt:
@@ -96,13 +80,11 @@ async def refund(office: Office, *, request: str, reason: str = "") -> Receipt:
     if not rows:
         raise UnknownNameError(f"The request {request} was not charged, or does not exist.")
     account_id, nanos, email = rows[0]
-    known = await _find_entry(database, "refund", request_id)
+    repeated = await _is_refunded(database, request_id)
     await office.writer.post(
         Refund(account_id=account_id, amount_nanos=nanos, request_id=request_id, reason=reason)
     )
-    return await _receipt(
-        office, email, nanos=nanos, reference=request_id, repeated=known is not None
-    )
+    return await _receipt(office, email, nanos=nanos, reference=request_id, repeated=repeated)
 
 
 async def balance(office: Office, *, email: str) -> BalanceCard:
@@ -133,33 +115,11 @@ async def verify_ledger(office: Office) -> Verification:
     )
 
 
-def _deposited(amount: str) -> Nanos:
-    nanos = parse_nanos(amount)
-    if nanos <= 0:
-        raise InvalidAmountError(amount)
-    if nanos > DEPOSIT_MAX:
-        raise OperatorError(
-            f"{amount} is more than one deposit may be: {format_short(DEPOSIT_MAX)}."
-        )
-    return nanos
-
-
-async def _leave_room(database: Database, nanos: Nanos) -> None:
+async def _is_refunded(database: Database, request_id: str) -> bool:
     rows = await database.read(
-        "SELECT CAST(COALESCE(SUM(deposited_nanos), 0) AS BIGINT) FROM accounts"
-        " WHERE kind = 'customer'"
+        "SELECT 1 FROM entries WHERE kind = 'refund' AND ref = $1", request_id
     )
-    if rows[0][0] + nanos > FULL:
-        raise OperatorError(
-            f"All accounts together cannot hold more than {format_short(FULL)}: nothing was added."
-        )
-
-
-async def _find_entry(database: Database, kind: str, ref: str) -> tuple[int, Nanos] | None:
-    rows = await database.read(
-        "SELECT chain_account_id, amount_nanos FROM entries WHERE kind = $1 AND ref = $2", kind, ref
-    )
-    return (rows[0][0], rows[0][1]) if rows else None
+    return bool(rows)
 
 
 async def _receipt(

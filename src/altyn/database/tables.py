@@ -81,6 +81,34 @@ users = Table(
     Column("language", Text),
     Column("zone", Text),
     Column("email_confirmed_at", BigInteger),
+    # The shared secret of one-time passwords, sealed; and the last step that was used of it, so
+    # that a password seen over a shoulder opens nothing.
+    Column("totp_sealed", LargeBinary),
+    Column("totp_step", BigInteger),
+    # An account that its owner has closed: nobody signs in, nothing of the person is kept.
+    Column("closed_at", BigInteger),
+)
+
+# What opens the door once when the telephone is lost.
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False, index=True),
+)
+
+# Mail that is to be sent, written in the transaction that is its reason. Sent mail is deleted.
+letters = Table(
+    "letters",
+    metadata,
+    _serial(),
+    Column("recipient", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False, index=True),
+    Column("attempts", BigInteger, nullable=False, server_default=text("0")),
+    Column("failure", Text),
 )
 
 # Who is signed in, and where. The cookie's secret itself is nowhere, only its digest.
@@ -134,6 +162,11 @@ keys = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
+    Column("disabled_at", BigInteger),
+    # After a rotation the secret before it opens the same key until then.
+    Column("old_digest", LargeBinary, unique=True),
+    Column("old_last_four", Text),
+    Column("old_until", BigInteger),
     CheckConstraint("mode IN ('live', 'test')", name="mode_is_known"),
     CheckConstraint("limit_nanos IS NULL OR limit_nanos >= 0", name="limit_is_an_amount"),
 )
@@ -173,6 +206,26 @@ entries = Table(
     CheckConstraint("debit_account_id <> credit_account_id", name="two_sides"),
     UniqueConstraint("kind", "ref", name="once_for_each_cause"),
     UniqueConstraint("chain_account_id", "chain_number", name="one_chain_for_each_account"),
+)
+
+# What turns into money for whoever writes it into their balance page. Whether and by whom it was
+# redeemed stands in the ledger alone: the deposit whose ref is `code-` and its id.
+codes = Table(
+    "codes",
+    metadata,
+    _serial(),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("last_four", Text, nullable=False),
+    Column("amount_nanos", BigInteger, nullable=False),
+    # Where the money comes from: cash_in for a code that was sold, promo for a gift.
+    Column("source", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_by", BigInteger, ForeignKey("users.id")),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("voided_at", BigInteger),
+    CheckConstraint("amount_nanos > 0", name="a_code_is_an_amount"),
+    CheckConstraint("source IN ('cash_in', 'promo')", name="source_is_known"),
 )
 
 # Only unresolved holds: resolving one deletes it, and the deletion that finds it is the
