@@ -52,7 +52,7 @@ def usage(completion_tokens: int) -> dict[str, int]:
 
 def completion_template() -> bytes:
     """A whole answer with its head; `%016d` stands for its number, as every answer has its own."""
-    message = {"role": "assistant", "content": "Ten tokens of a steady answer."}
+    message = {"role": "assistant", "content": "Ten tokens of a steady answer.", "refusal": None}
     body = written(
         {
             "id": "chatcmpl-" + "0" * 16,

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import structlog
 from calls import MODEL, Line
+from houses import House, open_house
 from shops import UPSTREAM_KEY, UPSTREAM_MODEL, Shop, open_shop
 
 from altyn.database.engine import bump_revision
@@ -60,6 +61,13 @@ def small_shop(shared_gateway: Gateway, openrouter: FakeOpenAI) -> Iterator[Shop
 async def _close_every_route(tx: Any) -> None:
     await tx.execute("DELETE FROM routes WHERE model_id = $1", MODEL)
     await bump_revision(tx)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A gateway that every vendor serves, for the stories of a module."""
+    with open_house(tmp_path_factory.mktemp("house") / "home") as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -160,7 +160,7 @@ class Chats:
             model=order.model.id,
             choices=msgspec.Raw(receipt.answer.choices),
             usage=self._usage(receipt),
-            system_fingerprint=receipt.answer.system_fingerprint or msgspec.UNSET,
+            system_fingerprint=receipt.answer.system_fingerprint,
         )
         cost = bytes(completion.usage.cost)
         balance = receipt.balance or await self._balance(order.caller)

@@ -82,9 +82,8 @@ class EventWriter:
             "object": "chat.completion.chunk",
             "created": self.created,
             "model": self.model,
+            "system_fingerprint": system_fingerprint,
         }
-        if system_fingerprint is not None:
-            members["system_fingerprint"] = system_fingerprint
         return b"data: " + msgspec.json.encode(members)[:-1] + b',"choices":'
 
     async def _write(self, data: bytes, *, more: bool = True) -> None:

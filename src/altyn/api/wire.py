@@ -6,7 +6,7 @@ number with the exact decimal digits.
 
 from typing import Literal
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Raw, Struct
 
 from altyn.chat import Usage
 from altyn.money import Nanos, format_short
@@ -45,7 +45,7 @@ class ChatCompletion(Struct):
     model: str
     choices: Raw
     usage: ChatUsage
-    system_fingerprint: str | UnsetType | None = UNSET
+    system_fingerprint: str | None
 
 
 class Pricing(Struct):

@@ -167,7 +167,10 @@ def test_usage_is_read_into_disjoint_kinds(text, expected):
 )
 def test_usage_that_cannot_be_right_is_refused_and_the_answer_is_not(usage):
     dialect = get_dialect("openai-chat")
-    choice = b'{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}'
+    choice = (
+        b'{"index":0,"message":{"role":"assistant","content":"Hi","refusal":null},'
+        b'"logprobs":null,"finish_reason":"stop"}'
+    )
 
     event = dialect.stream_reader().read("", b'{"choices":[],"usage":%b}' % usage)
     answer = dialect.read_answer(b'{"choices":[%b],"usage":%b}' % (choice, usage))

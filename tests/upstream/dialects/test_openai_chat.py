@@ -452,3 +452,14 @@ def test_logprobs_survive_mending():
     got = CHAT.read_answer(answer(choices=[choice]))
 
     assert msgspec.json.decode(got.choices)[0]["logprobs"] == logprobs
+
+
+@pytest.mark.parametrize("text", ["Hi", 'the words "refusal" and "logprobs" stand in the text'])
+def test_members_that_a_server_leaves_out_are_put_in(text):
+    bare = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+
+    got = CHAT.read_answer(answer(choices=[bare]))
+
+    message = {"role": "assistant", "content": text, "refusal": None}
+    told = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    assert msgspec.json.decode(got.choices) == [told]

@@ -8,7 +8,8 @@ usage), and rebuilt only where a host strays:
   `reasoning_details`, whichever host it came from;
 * a finish reason nobody knows, or none, becomes `stop` or `tool_calls` if something was said; the
   host's own word stays in `native_finish_reason`;
-* line breaks inside the JSON are taken out, for the caller's event is one line.
+* line breaks inside the JSON are taken out, for the caller's event is one line;
+* members that OpenAI's schema requires of a whole answer are put in where a server leaves them out.
 """
 
 from collections.abc import Mapping
@@ -92,6 +93,10 @@ _SPLICE = (
 )
 
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+REQUIRED = (b'"refusal"', b'"logprobs"')
+"""Null as they mostly are, OpenAI's schema has them in every whole answer, and typed clients insist
+on it. Many servers leave them out. Within a text such a name stands with backslashes.
+"""
 EMPTY_MAX = len(b"null")
 """No choice fits into so few bytes: `[]`, `null`, or nothing at all."""
 
@@ -153,7 +158,7 @@ def _read_whole_choices(answer: Answer) -> None:
     parsed = _decode(_WHOLE, answer.choices)
     if not parsed:
         raise Fault("invalid", "the answer has no choices")
-    astray = b"\n" in answer.choices
+    astray = b"\n" in answer.choices or any(name not in answer.choices for name in REQUIRED)
     for choice in parsed:
         said = choice.said or _NOTHING_SAID
         answer.delivered_bytes += delivered_bytes(said)
@@ -177,8 +182,8 @@ def _mended_whole(choice: dict[str, Any]) -> dict[str, Any]:
     spoke = any(said.get(name) for name in ("content", "refusal", "reasoning"))
     choice["finish_reason"] = choice.get("finish_reason") or None
     _mend_unknown_finish(choice, _finish_reason(spoke=spoke, called=called))
-    choice["message"] = said
-    return choice
+    choice["message"] = {"role": "assistant", "content": None, "refusal": None, **said}
+    return {"logprobs": None, **choice}
 
 
 # A streamed answer ----------------------------------------------------------------------------

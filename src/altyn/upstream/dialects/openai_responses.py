@@ -67,9 +67,12 @@ class OpenAIResponses:
         for raw in response.output:
             whole.take(read_item(raw))
         reason = finish_reason(response, called=bool(whole.calls))
-        choice: Detail = {"index": 0, "message": whole.message(), "finish_reason": reason}
-        if whole.logprobs:
-            choice["logprobs"] = {"content": whole.logprobs}
+        choice: Detail = {
+            "index": 0,
+            "message": whole.message(),
+            "logprobs": {"content": whole.logprobs} if whole.logprobs else None,
+            "finish_reason": reason,
+        }
         return Answer(
             choices=_ENCODER.encode([choice]),
             delivered_bytes=whole.delivered_bytes,

@@ -91,6 +91,7 @@ def read_answer(body: bytes) -> Answer:
     choice = {
         "index": 0,
         "message": told.message(refusal),
+        "logprobs": None,
         "finish_reason": reason,
         "native_finish_reason": message.stop_reason,
     }

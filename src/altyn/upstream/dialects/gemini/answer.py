@@ -88,11 +88,11 @@ def read_answer(body: bytes) -> Answer:
 def _whole_choice(candidate: Candidate, reply: Reply, answer: Answer) -> Said:
     telling = Telling(candidate.index)
     choice = telling.tell(candidate, reply.response_id)
-    message = {"role": "assistant", "content": None, **choice.pop("delta")}
+    message = {"role": "assistant", "content": None, "refusal": None, **choice.pop("delta")}
     for call in message.get("tool_calls", ()):
         del call["index"]
     answer.delivered_bytes += telling.delivered_bytes
-    return {"index": choice.pop("index"), "message": message, **choice}
+    return {"index": choice.pop("index"), "message": message, "logprobs": None, **choice}
 
 
 def _blocked(reply: Reply, member: str) -> Said:
@@ -100,12 +100,11 @@ def _blocked(reply: Reply, member: str) -> Said:
     feedback = reply.prompt_feedback
     if feedback is None or feedback.block_reason is None:
         raise Fault("invalid", "the answer has no candidates")
-    said: Said = {"role": "assistant", "content": None}
-    if feedback.block_reason_message:
-        said["refusal"] = feedback.block_reason_message
+    refusal = feedback.block_reason_message or None
     return {
         "index": 0,
-        member: said,
+        member: {"role": "assistant", "content": None, "refusal": refusal},
+        "logprobs": None,
         "finish_reason": "content_filter",
         "native_finish_reason": feedback.block_reason,
     }
