@@ -506,6 +506,17 @@ def test_the_affordable_output_fits_and_one_token_more_does_not(price, available
         assert fits == 10_000 or quote(fits + 1) > available
 
 
+def test_unless_it_is_said_one_choice_may_write_caches_and_hear_and_searches_nothing():
+    price = Price(
+        input=1_000_000, cache_write_5m=2_000_000, audio_input=3_000_000, output=1_000_000
+    )
+    dear = msgspec.structs.replace(price, cache_write_5m=4_000_000, web_search=1)
+
+    assert price.affordable_output_tokens(37, input_tokens_bound=10) == 7
+    assert dear.affordable_output_tokens(47, input_tokens_bound=10) == 7
+    assert dear.quote(input_tokens_bound=10, output_tokens_max=7) == 47
+
+
 def test_nothing_is_affordable_when_the_prompt_alone_costs_too_much():
     assert LONG.affordable_output_tokens(0, input_tokens_bound=201) is None
 

@@ -201,6 +201,14 @@ async def test_a_loss_is_refused_until_it_is_meant(do, deed, words):
     assert len(await do("price.history", model=ECHO)) == len(history) + 1
 
 
+async def test_a_discount_can_be_looked_at_before_it_is_meant(do):
+    done = await do("markup.set", percent="-50", dry_run=True)
+
+    assert done["applied"] is False
+    assert ECHO in {loss["model"] for loss in done["losses"]}
+    assert await figures(do) == ("0.1", "0.4")
+
+
 async def test_a_markup_too_large_for_any_quote_is_refused(do):
     await do("price.set", model=ECHO, prices={"input": "999999", "output": "1"}, kind="cost")
 

@@ -283,7 +283,7 @@ async def set_markup_percent(
     parts = None if percent is None else _parts_per_million(percent)
     if model is not None:
         await _require_names(office, model, None)
-    if parts is not None and parts < 0 and not below_cost:
+    if parts is not None and parts < 0 and not (below_cost or dry_run):
         raise OperatorError(
             "A negative markup sells below cost: if it is meant, repeat it with --allow-loss."
         )
