@@ -290,6 +290,14 @@ def test_a_quote_covers_a_token_that_is_written_on_top_of_what_it_is(kind):
     assert quote == price.charge(Usage(**{kind: 2}, cache_write_5m=2, written_on_top=2)) == 10
 
 
+def test_what_is_written_on_top_is_covered_however_short_the_bracket_of_the_prompt_is():
+    tier = Tier(input=0, output=0, above_input_tokens=1)
+    price = Price(input=1_000_000, output=0, cache_write_on_top=True, tiers=(tier,))
+    usage = Usage(input_uncached=1, cache_write_5m=2, written_on_top=2)
+
+    assert price.charge(usage) == price.quote(input_tokens_bound=2, output_tokens_max=0) == 3
+
+
 nanos = st.integers(0, 10**12)
 maybe_nanos = st.none() | nanos
 kinds = {
@@ -608,6 +616,12 @@ def test_no_markup_changes_nothing():
     cost = price_of(GEMINI_25_FLASH)
 
     assert cost.marked_up(0) == cost
+
+
+def test_a_discount_of_everything_is_free():
+    free = price_of(SONNET_46).marked_up(-1_000_000)
+
+    assert free.quote(input_tokens_bound=10**6, output_tokens_max=10**6) == 0
 
 
 def test_a_discount_of_more_than_everything_is_refused():

@@ -70,6 +70,15 @@ def test_the_list_of_models_says_who_answers_at_which_price(caller):
     assert (old["context_length"], old["retires_at"]) == (new["context_length"], "2026-02-19")
 
 
+def test_of_a_chain_of_replacements_the_last_is_named(gateway, caller):
+    gateway.write(lambda tx: replace_model(tx, NEW, "sandbox/lorem"))
+
+    card = caller.get(f"/models/{OLD}").json
+
+    assert card["replaced_by"] == "sandbox/lorem"
+    assert caller.chat(model=OLD).json["model"] == "sandbox/lorem"
+
+
 def test_it_is_said_in_russian_too(gateway, alice, caller):
     said = Caller(gateway.base, alice.key, accept_language="ru").get(f"/models/{OLD}")
 

@@ -59,7 +59,7 @@ class Models:
             pricing=self._pricing(rate) if rate is not None else None,
             available=rate is not None and self._can_be_served(goods, caller),
             retires_at=_retires_at(named, standing),
-            replaced_by=standing.served_as or standing.replaced_by or named.lifecycle.replaced_by,
+            replaced_by=_replaced_by(goods, named, standing),
         )
 
     def _can_be_served(self, goods: Goods, caller: Caller) -> bool:
@@ -101,6 +101,13 @@ def describe(goods: Goods, named: Model, language: str) -> str:
     if retired_at is not None and not goods.targets:
         return RETIRED[language].format(day=iso(retired_at)[:10]) + text
     return text
+
+
+def _replaced_by(goods: Goods, named: Model, standing: Standing) -> str | None:
+    """Who answers already; else the operator's successor, or the vendor's."""
+    if goods.model.id != goods.name:
+        return goods.model.id
+    return standing.replaced_by or named.lifecycle.replaced_by
 
 
 def _retires_at(named: Model, standing: Standing) -> str | None:

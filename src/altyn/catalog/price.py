@@ -260,11 +260,14 @@ class Price(Kinds, frozen=True, kw_only=True, dict=True):
             dearest = at.dearest_input
             if audio and at.audio_input > dearest:
                 dearest = at.audio_input
+            on_top = 0
             if cache_writes and self.cache_write_on_top:
-                dearest += at.dearest_write
+                # Not a part of the prompt's length: a short prompt's bracket does not bound them.
+                on_top = input_tokens_bound * at.dearest_write
             elif cache_writes and at.dearest_write > dearest:
                 dearest = at.dearest_write
-            yield min(input_tokens_bound, at.up_to_tokens) * dearest, at.dearest_output
+            inputs = min(input_tokens_bound, at.up_to_tokens) * dearest
+            yield inputs + on_top, at.dearest_output
 
     def marked_up(self, parts_per_million: int) -> "Price":
         """The cost with a markup on top, each price rounded up to a nano.

@@ -4,6 +4,7 @@ Every deed is rows for the price book. `write_rows` shows what they change and r
 money; nothing gets into the book by another way but with a new model's first cost.
 """
 
+import asyncio
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -20,9 +21,9 @@ from altyn.catalog.load import (
     read_moment,
     set_markup,
 )
-from altyn.catalog.preview import Loss, find_changes, is_too_dear, new_losses
+from altyn.catalog.preview import Change, Loss, find_changes, is_too_dear, new_losses
 from altyn.catalog.price import Price, PriceDecimals
-from altyn.catalog.pricebook import MarkupRow, PriceKind, PriceRow, price_key
+from altyn.catalog.pricebook import MarkupRow, PriceBook, PriceKind, PriceRow, price_key
 from altyn.catalog.sheet import read_tier
 from altyn.control.office import Office, iso
 from altyn.control.price_cards import (
@@ -76,22 +77,34 @@ async def look_ahead(
     below_cost: bool,
 ) -> Written:
     """What rows would change. Raises as `write_rows`, and writes nothing."""
-    now = now_ms()
     catalog = await load_catalog(office.database)
     before = catalog.prices
     after = before.with_rows(prices, markups)
-    if is_too_dear(after, now):
+    # In a thread: with many groups it takes a while, and calls go on meanwhile.
+    too_dear, losses, changes = await asyncio.to_thread(
+        _compare, before, after, served_by(catalog), now_ms()
+    )
+    if too_dear:
         raise OperatorError(
             "A price would be above 1000000 per million tokens: nothing is written."
         )
-    losses = new_losses(before, after, served_by(catalog), now)
     if losses and not below_cost and not dry_run:
         raise OperatorError(_refusal(losses))
     return Written(
         applied=not dry_run,
         rows=len(prices) + len(markups),
-        changes=[change_card(change) for change in find_changes(before, after, now)],
+        changes=[change_card(change) for change in changes],
         losses=[loss_card(loss) for loss in losses],
+    )
+
+
+def _compare(
+    before: PriceBook, after: PriceBook, providers: dict[str, list[str]], now: int
+) -> tuple[bool, list[Loss], list[Change]]:
+    return (
+        is_too_dear(after, now),
+        new_losses(before, after, providers, now),
+        find_changes(before, after, now),
     )
 
 
