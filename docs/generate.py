@@ -25,6 +25,7 @@ from altyn.cli import app
 from altyn.errors import AltynError
 from altyn.gateway.meter import Meter
 from altyn.settings import FILE, SETTINGS, SettingDoc
+from altyn.upstream.router import Router
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -237,7 +238,8 @@ def metrics() -> str:
 def list_metrics() -> list[Any]:
     """The families of a server that has done nothing yet."""
     writer = SimpleNamespace(commits=0, moves=0)
-    idle = SimpleNamespace(meter=Meter(), attempts=(), writer=writer)
+    client = SimpleNamespace(router=Router())
+    idle = SimpleNamespace(meter=Meter(), attempts=(), writer=writer, client=client, shelf=None)
     return list(_Counts(idle, 0).collect())  # type: ignore[arg-type]
 
 

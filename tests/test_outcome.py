@@ -84,12 +84,33 @@ ROWS = {
             "rate_limit",
             "overloaded",
             "server",
-            "timeout",
             "connect",
             "broken",
             "invalid",
         )
     },
+    "no answer while we waited, and it may still be billed": (
+        before_the_first_byte("timeout"),
+        (
+            "free_upstream_error",
+            "error",
+            "voided",
+            0,
+            Loss(COST_OF_ESTIMATE, "free_upstream_error"),
+        ),
+    ),
+    "the vendor's own timeout": (
+        ending(fault=Fault("timeout", status=504), began=False, usage=None, finish_reason=None),
+        ("free_upstream_error", "error", "voided", 0, None),
+    ),
+    "delivered after an attempt that was lost": (
+        ending(missed_nanos=7),
+        ("charged", "success", "settled", PRICE_OF_USAGE, Loss(7, "missed")),
+    ),
+    "broken after an attempt that was lost": (
+        ending(fault=BROKEN, finish_reason=None, missed_nanos=7),
+        ("free_broken", "error", "voided", 0, Loss(COST_OF_USAGE + 7, "free_broken")),
+    ),
     "failed before the first byte, and billed": (
         ending(fault=BROKEN, began=False),
         (

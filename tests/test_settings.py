@@ -48,6 +48,7 @@ def test_without_anything_set_the_defaults_hold(home):
         reasoning_first_event_timeout_s=600,
         idle_timeout_s=120,
         attempt_timeout_s=840,
+        route_strategy="priority",
         drain_after_leave_s=120,
         drain_after_leave_max=64,
         shutdown_grace_s=30,

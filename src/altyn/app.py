@@ -15,6 +15,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+import msgspec
 import structlog
 import uvicorn
 from msgspec import structs
@@ -34,14 +35,14 @@ from altyn.api.usage import UsageReports
 from altyn.catalog.load import load_catalog
 from altyn.crashpoints import reach
 from altyn.database.address import open_database
-from altyn.database.engine import Database, StoreUnavailableError
+from altyn.database.engine import Database, StoreUnavailableError, now_ms
 from altyn.database.migrate import require_current
 from altyn.database.seal import Seal, load_root
 from altyn.gateway.desk import Desk
 from altyn.gateway.meter import Meter
-from altyn.gateway.order import Shelf
 from altyn.gateway.recovery import LOOK_UP_S, resolve_abandoned, resolve_unknown
 from altyn.gateway.repeats import Repeats
+from altyn.gateway.shelf import Shelf
 from altyn.keys.limits import Limits
 from altyn.keys.ring import Ring
 from altyn.keys.shared import SharedLimits
@@ -79,11 +80,12 @@ class App:
         self._beside = AsyncExitStack()
         self.seal = Seal(load_root(settings.home))
         self.database: Database = open_database(settings.database_url)
-        self.router = Router()
+        self.router = Router(processes=settings.workers)
         self.meter = Meter()
         self.left = 0
         self.failure: Exception | None = None
         self.revision = -1
+        self._told = 0
         self._clocks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -155,15 +157,28 @@ class App:
 
     # Clocks -----------------------------------------------------------------------------------
 
+    async def tell_health(self) -> None:
+        """Let commands in other processes see how this one finds the upstreams."""
+        assert self.owner.worker_id is not None
+        self._told = self.router.changes
+        health = msgspec.json.encode(self.router.report(now_ms())).decode()
+        await self.database.write(_beating(self.owner.worker_id, health))
+
     async def look_for_changes(self) -> None:
         """Load the catalog and forget the keys again when anything of them has changed."""
+        if self._told != self.router.changes:
+            await self.tell_health()
         rows = await self.database.read("SELECT number FROM revisions WHERE name = 'catalog'")
         revision = rows[0][0] if rows else 0
         if revision == self.revision:
             return
         catalog = await load_catalog(self.database)
-        self.desk.shelf = Shelf(catalog, await list_providers(self.database, self.seal))
-        self.router.forget()
+        self.desk.shelf = Shelf(
+            catalog,
+            await list_providers(self.database, self.seal),
+            strategy=self.settings.route_strategy,
+        )
+        self.router.keep(self.desk.shelf.all_targets())
         self.ring.forget()
         self.revision = revision
 
@@ -171,7 +186,7 @@ class App:
         """Tell the others that we live, and resolve what the dead have left open."""
         assert self.owner.worker_id is not None
         assert self.desk.shelf is not None
-        await self.database.write(_beating(self.owner.worker_id))
+        await self.tell_health()
         shelf = self.desk.shelf
         await resolve_abandoned(self.database, self.writer, shelf.catalog, shelf.providers)
 
@@ -281,8 +296,8 @@ Beside = Callable[[App], AbstractAsyncContextManager[None]]
 """Something that runs beside the application for as long as it is open."""
 
 
-def _beating(worker_id: int) -> Callable[[Any], Coroutine[Any, Any, None]]:
-    return lambda tx: workers.beat(tx, worker_id)
+def _beating(worker_id: int, health: str) -> Callable[[Any], Coroutine[Any, Any, None]]:
+    return lambda tx: workers.beat(tx, worker_id, health)
 
 
 def _stopping(worker_id: int) -> Callable[[Any], Coroutine[Any, Any, None]]:

@@ -147,15 +147,17 @@ class Reasoning(Struct):
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Stop = Annotated[str, Meta(max_length=1000)]
+ModelName = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class ChatBody(Struct):
     """The body of `POST /chat/completions` and `POST /chat/stream`.
 
-    `max_tokens` beyond the model's cap is refused later, where the model is known.
+    `max_tokens` beyond the model's cap is refused later, where the model is known. `models` are
+    tried in order when `model` cannot serve.
     """
 
-    model: Annotated[str, Meta(min_length=1, max_length=200)]
+    model: ModelName
     messages: Annotated[list[Message], Meta(min_length=1)]
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
@@ -180,6 +182,7 @@ class ChatBody(Struct):
     verbosity: Literal["low", "medium", "high"] | None = None
     user: Annotated[str, Meta(max_length=512)] | None = None
     metadata: dict[str, str] | None = None
+    models: Annotated[list[ModelName], Meta(max_length=3)] | None = None
 
 
 def asks_to_reason(fields: dict[str, Any]) -> bool:
@@ -314,10 +317,22 @@ class Fault(Exception):  # noqa: N818 -- it is also a value: dialects return it,
         self.status = status
         self.retry_after_s = retry_after_s
         self.param = param
-        # Filled in by the client: who said so, after how many attempts.
+        # Filled in by the client: who said so, after how many attempts, to which errand of several.
         self.provider: str | None = None
+        self.turn = 0
         self.attempts = 1
         self.began = False  # part of a whole answer had come, so the vendor bills it
+        self.usage: Usage | None = None  # reported together with the failure
+        self.raw = b""  # what the vendor said, word for word: for the operator's own trials
+
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether the vendor has worked, as far as anybody can tell, though nothing was delivered.
+
+        A vendor's own refusal is free; one whom we stopped waiting for goes on and bills.
+        """
+        gave_up = self.kind == "timeout" and self.status is None
+        return self.began or gave_up or self.usage is not None
 
 
 class ChatEvent(Struct, gc=False):

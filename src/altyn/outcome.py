@@ -5,7 +5,7 @@ The rows stand in `docs/explanation/who-pays.md`; `tests/test_outcome.py` plays 
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from altyn.catalog.price import Price
 from altyn.chat import Fault, Usage
@@ -57,6 +57,9 @@ class Ending(Struct, kw_only=True):
     other_model: bool = False
     """The provider let another model answer than the one it was asked for."""
 
+    missed_nanos: Nanos = 0
+    """What providers took for attempts that another one has replaced: see `cost_of_missed`."""
+
 
 class Terms(Struct, frozen=True, kw_only=True):
     """What was agreed before the attempt."""
@@ -82,7 +85,29 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 def judge(ending: Ending, terms: Terms) -> Verdict:
-    """Decide one attempt. The rows are asked in order; the first that fits decides."""
+    """Decide one request: its last attempt by the table, and the attempts before it, which cost the
+    customer nothing.
+    """
+    verdict = _judge_last(ending, terms)
+    if not ending.missed_nanos or terms.mode == "test":
+        return verdict
+    loss = verdict.loss or Loss(0, "missed")
+    return structs.replace(verdict, loss=Loss(loss.amount_nanos + ending.missed_nanos, loss.reason))
+
+
+def cost_of_missed(fault: Fault, estimate: Usage, terms: Terms) -> Nanos:
+    """What the provider takes for an attempt that failed with *fault* and was replaced.
+
+    Its own usage if it told one; else *estimate* of the prompt, where it may bill at all.
+    """
+    usage, _ = _believable(fault.usage, terms)
+    if not fault.may_be_billed:
+        return 0
+    return _cost(usage or estimate, terms) or 0
+
+
+def _judge_last(ending: Ending, terms: Terms) -> Verdict:
+    """The rows are asked in order; the first that fits decides."""
     usage, flags = _believable(ending.usage, terms)
     flags = flags or ("other_model" if ending.other_model else None)
     cost_nanos = _cost(usage, terms)
@@ -172,7 +197,8 @@ def _free(
     flags: str | None,
 ) -> Verdict:
     """The customer pays nothing. If the provider has worked, or may have, the operator does."""
-    spent = usage if usage is not None else ending.estimate if ending.began else None
+    billed = ending.began or (ending.fault is not None and ending.fault.may_be_billed)
+    spent = usage if usage is not None else ending.estimate if billed else None
     loss = _loss(outcome, spent, terms) if spent is not None else None
     return Verdict(
         outcome=outcome if terms.mode == "live" else "free_test",

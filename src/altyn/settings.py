@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -250,6 +250,13 @@ SETTINGS: tuple[SettingDoc, ...] = (
         text="How long one call to one upstream may take in all.",
     ),
     SettingDoc(
+        name="route_strategy",
+        form=_choice("priority", "price", "latency"),
+        default="priority",
+        text="Which route is asked first, unless a model has its own way: by priority and weight,"
+        " the cheapest, or the quickest of late.",
+    ),
+    SettingDoc(
         name="drain_after_leave_s",
         form=_seconds(0, 3600),
         default="120",
@@ -310,6 +317,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     reasoning_first_event_timeout_s: float
     idle_timeout_s: float
     attempt_timeout_s: float
+    route_strategy: Literal["priority", "price", "latency"]
     drain_after_leave_s: float
     drain_after_leave_max: int
     shutdown_grace_s: float

@@ -9,6 +9,7 @@ import structlog
 from altyn.database.seal import Seal
 from altyn.database.tables import metadata
 from altyn.logs import mask_secrets
+from altyn.upstream.provider import resume_provider
 from fakes.caller import Caller
 from fakes.openai_server import FakeOpenAI, Reply
 
@@ -60,13 +61,13 @@ def test_nothing_secret_gets_out(gateway, heard):
     alice = gateway.add_customer("10")
     said = []
     with FakeOpenAI(key=UPSTREAM_KEY) as vendor:
-        gateway.add_upstream(
+        name = gateway.add_upstream(
             vendor.base_url, MODEL, secret=UPSTREAM_KEY, upstream_model="test-model"
         )
         caller = Caller(gateway.base, alice.key)
         for path in ("/chat/completions", "/chat/stream"):
             for reply in REPLIES:
-                gateway.app.router.forget()
+                gateway.write(lambda tx: resume_provider(tx, name))
                 vendor.says(reply)
                 messages = [{"role": "user", "content": PROMPT}]
                 said.append(caller.chat(path, model=MODEL, messages=messages))

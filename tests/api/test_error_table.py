@@ -11,7 +11,7 @@ from altyn.api.routes import BASE
 from altyn.catalog.load import Catalog
 from altyn.database.engine import Transaction, bump_revision, now_ms
 from altyn.errors import AltynError
-from altyn.gateway.order import Shelf
+from altyn.gateway.shelf import Shelf
 from altyn.keys.key import mint
 from altyn.keys.store import KeyRules, revoke_key
 from fakes.caller import Caller, Said

@@ -62,7 +62,7 @@ def test_a_gateway_without_routes_a_breach_or_its_doors_closed_is_not_ready(
     assert said.json["reasons"] == [
         "account 1 does not add up",
         "shutting down",
-        "no model has a route",
+        "no model has a route that works",
     ]
 
 

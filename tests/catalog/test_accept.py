@@ -181,9 +181,9 @@ def test_the_end_user_is_passed_on_to_every_model():
 
 
 def test_metadata_and_unknown_fields_are_named_in_the_callers_order():
-    accepted = ask(plugins=[], metadata={"a": "b"}, models=["other"])
+    accepted = ask(plugins=[], metadata={"a": "b"}, models=["other"], transforms=[])
 
-    assert accepted.ignored == ("plugins", "metadata", "models")
+    assert accepted.ignored == ("plugins", "metadata", "transforms")
     assert accepted.chat.fields.keys() == {"messages", "temperature", "max_tokens"}
 
 

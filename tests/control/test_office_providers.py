@@ -1,8 +1,17 @@
-import pytest
+import ssl
 
+import pytest
+from msgspec import structs
+
+from altyn.control.deeds import perform
+from altyn.control.office import Office
 from altyn.errors import AlreadyExistsError, OperatorError, UnknownNameError
+from altyn.upstream.provider import list_providers
+from fakes.caller import Caller
+from fakes.certificate import make_certificate
 from fakes.gemini_server import KEY, FakeGemini
-from fakes.scripted_server import free_port
+from fakes.openai_server import Reply
+from fakes.scripted_server import answer, free_port, saying, serving
 
 
 def there(vendor):
@@ -166,3 +175,130 @@ async def test_a_trial_needs_to_know_what_to_ask_for(do):
 
     with pytest.raises(OperatorError, match="--model"):
         await do("provider.test", name="mine")
+
+
+# How they do ----------------------------------------------------------------------------------
+
+
+async def test_a_known_vendor_serves_its_models_at_once(do):
+    added = await do("provider.add", name="openai", secret="sk-x")
+
+    routes = [route for route in await do("route.list") if route["provider"] == "openai"]
+    assert added["routes"] == len(routes) > 0
+
+
+async def test_a_vendors_name_at_another_address_is_the_operators_own(do):
+    added = await do(
+        "provider.add", name="openai", base_url="http://127.0.0.1:1/v1", dialect="openai-chat"
+    )
+
+    assert added["routes"] == 0
+
+
+async def test_a_provider_is_drained_resumed_and_limited(do):
+    await do("provider.add", **LOCAL, parallel=3)
+
+    drained = await do("provider.drain", name="mine")
+    resumed = await do("provider.resume", name="mine")
+    changed = await do("provider.set", name="mine", parallel=0)
+
+    assert (drained["parallel"], drained["now"]["state"]) == (3, "drained")
+    assert resumed["now"]["state"] == "serving"
+    assert changed["parallel"] is None
+
+
+async def test_a_key_is_replaced_and_sealed(do, office):
+    await do("provider.add", **LOCAL, secret="sk-old")
+
+    await do("provider.set", name="mine", secret="sk-new")
+
+    providers = await list_providers(office.database, office.seal)
+    assert next(one.secret for one in providers if one.name == "mine") == "sk-new"
+
+
+@pytest.mark.parametrize(
+    ("deed", "arguments"),
+    [
+        ("provider.drain", {"name": "nobody"}),
+        ("provider.resume", {"name": "nobody"}),
+        ("provider.set", {"name": "nobody", "secret": "x"}),
+        ("provider.set", {"name": "sandbox"}),
+        ("provider.set", {"name": "sandbox", "parallel": -1}),
+        ("route.strategy", {"model": "nobody/x", "strategy": "price"}),
+        ("route.strategy", {"model": "openai/gpt-5", "strategy": "luck"}),
+    ],
+)
+async def test_what_cannot_be_done_is_refused_in_a_sentence(do, deed, arguments):
+    with pytest.raises(OperatorError):
+        await do(deed, **arguments)
+
+
+async def test_a_strategy_is_chosen_and_given_up(do):
+    await do("provider.add", **LOCAL)
+    await do("route.add", model="openai/gpt-5", provider="mine")
+
+    shown = []
+    for strategy in ("latency", "default"):
+        await do("route.strategy", model="openai/gpt-5", strategy=strategy)
+        shown += [route["strategy"] for route in await do("route.list", model="openai/gpt-5")]
+
+    assert shown == ["latency", "priority"]
+
+
+async def test_a_trial_prints_a_refusal_word_for_word_without_the_key(do, vendor):
+    await do("provider.add", **there(vendor), secret=vendor.key)
+    body = b'{"error":{"message":"no %b here","odd":[1]}}' % vendor.key.encode()
+    vendor.says(Reply(status=418, body=body))
+
+    trial = await do("provider.test", name="fake", model="test-model")
+
+    assert (trial["ok"], trial["status"]) == (False, 418)
+    assert '"odd":[1]' in trial["raw"]
+    assert vendor.key not in str(trial)
+
+
+async def test_a_trial_times_tls_apart(do, tmp_path, monkeypatch):
+    certificate = make_certificate(tmp_path)
+    serving_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serving_tls.load_cert_chain(certificate)
+    trusting = ssl.create_default_context(cafile=certificate)
+    for module in ("control.trial", "upstream.pool"):
+        monkeypatch.setattr(f"altyn.{module}.default_tls", lambda: trusting)
+    async with serving(saying(answer(b"{}", status="500 Oops")), tls=serving_tls) as server:
+        url = f"https://127.0.0.1:{server.port}/v1"
+        await do("provider.add", name="safe", dialect="openai-chat", base_url=url)
+
+        trial = await do("provider.test", name="safe", model="m")
+
+    assert (trial["fault"], trial["status"]) == ("server", 500)
+    assert trial["connect_ms"] is not None
+    assert trial["tls_ms"] is not None
+
+
+def test_how_routes_do_is_told_by_every_process_that_serves(gateway, vendor):
+    """A command beside PostgreSQL has no router of its own: it reads what the servers tell."""
+    model = "openai/gpt-oss-120b"
+    name = gateway.add_upstream(
+        vendor.base_url, model, secret="sk-wrong", upstream_model="test-model"
+    )
+    customer = gateway.add_customer()
+    Caller(gateway.base, customer.key).chat(model=model)
+    gateway.run(gateway.app.tell_health())
+    office = Office(
+        settings=gateway.settings,
+        database=gateway.app.database,
+        seal=gateway.seal,
+        writer=gateway.app.writer,
+    )
+
+    cards = gateway.run(perform(office, "provider.list", {}))
+    routes = gateway.run(perform(office, "route.list", {"model": model}))
+
+    now = next(card["now"] for card in cards if card["name"] == name)
+    assert (now["state"], now["reason"]) == ("resting", "our key is refused (401)")
+    assert now["success_share"] == 0
+    assert now["rests_until"].endswith("Z")
+    assert routes[0]["now"]["state"] == "resting"
+    beside = structs.replace(office, router=gateway.app.router)
+    live = gateway.run(perform(beside, "provider.list", {}))
+    assert next(card["now"]["state"] for card in live if card["name"] == name) == "resting"

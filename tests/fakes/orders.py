@@ -8,7 +8,8 @@ from altyn.catalog.price import Price
 from altyn.catalog.pricebook import PriceRow
 from altyn.catalog.route import Route
 from altyn.chat import ChatBody, UserMessage
-from altyn.gateway.order import Order, Shelf, Waits, take_order
+from altyn.gateway.order import Order, Waits, take_order
+from altyn.gateway.shelf import Shelf
 from altyn.keys.store import Account, Caller, Key, KeyRules
 from altyn.upstream.connection import Patience
 from altyn.upstream.provider import Provider

@@ -30,10 +30,19 @@ def wants_usage(body: ChatBody) -> bool:
 def decode_chat(data: bytes) -> tuple[ChatBody, dict[str, Any]]:
     """The body as it was sent, and checked by type. Raises with the path of what is wrong."""
     fields = decode_json(data)
+    if "model" not in fields and "models" in fields:
+        _name_first_model(fields)
     try:
         return msgspec.convert(fields, ChatBody), fields
     except msgspec.ValidationError as error:
         raise _as_parameter(str(error)) from None
+
+
+def _name_first_model(fields: dict[str, Any]) -> None:
+    """OpenRouter's callers may name their models in `models` alone: the first is asked first."""
+    names = fields["models"]
+    if isinstance(names, list) and names:
+        fields["model"] = names[0]
 
 
 def decode_json(data: bytes) -> dict[str, Any]:

@@ -153,6 +153,7 @@ class Chats:
         receipt = await attempt.receipt
         if receipt.error is not None or receipt.answer is None:
             raise receipt.error or InternalError
+        order = attempt.order  # of the model that served
         completion = ChatCompletion(
             id=f"chatcmpl-{order.request_id}",
             object="chat.completion",
@@ -181,11 +182,9 @@ class Chats:
         *,
         asked_usage: bool,
     ) -> Receipt:
+        now = balance or await self._balance(order.caller)
         writer = EventWriter(
-            request,
-            model=order.model.id,
-            created=order.created_at // 1000,
-            headers=self._headers(order, slot, balance or await self._balance(order.caller)),
+            request, order=order, headers=lambda served: self._headers(served, slot, now)
         )
         attempt = self.desk.start(order, slot, listener=writer, gone=lambda: False)
         left = asyncio.ensure_future(_hang_up(request, attempt))

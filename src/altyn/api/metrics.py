@@ -29,6 +29,7 @@ class _Counts(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._calls()
         yield from self._money()
+        yield from self._routing()
         yield from self._now()
 
     def _calls(self) -> Iterator[Metric]:
@@ -81,6 +82,31 @@ class _Counts(Collector):
         for flag, count in meter.flags.items():
             doubts.add_metric((flag,), count)
         yield from (losses, doubts)
+
+    def _routing(self) -> Iterator[Metric]:
+        router, shelf = self.desk.client.router, self.desk.shelf
+        up = GaugeMetricFamily(
+            "altyn_provider_up", "0 while a provider refuses our key", labels=("provider",)
+        )
+        running = GaugeMetricFamily(
+            "altyn_provider_calls", "Calls a provider runs now", labels=("provider",)
+        )
+        for name, provider in (shelf.providers if shelf else {}).items():
+            condition = router.provider_condition(provider.id)
+            up.add_metric((name,), float(condition.state == "serving"))
+            running.add_metric((name,), condition.running)
+        targets = () if shelf is None else shelf.all_targets()
+        resting = sum(not router.can_serve(target) for target in targets)
+        yield from (up, running)
+        yield GaugeMetricFamily("altyn_routes_resting", "Routes not asked now", value=resting)
+        yield CounterMetricFamily(
+            "altyn_retries", "Attempts after a failed one", value=router.retries
+        )
+        yield CounterMetricFamily(
+            "altyn_retries_refused",
+            "Retries not made: the budget was spent",
+            value=router.retries_refused,
+        )
 
     def _now(self) -> Iterator[Metric]:
         attempts = self.desk.attempts

@@ -10,7 +10,7 @@ from altyn.catalog.pricebook import Rate
 from altyn.database.engine import now_ms
 from altyn.errors import ModelNotFoundError
 from altyn.gateway.desk import Desk
-from altyn.gateway.order import Goods, Shelf
+from altyn.gateway.shelf import Goods, Shelf
 from altyn.keys.store import Caller
 from altyn.money import format_per_token, format_short
 
@@ -67,7 +67,7 @@ class Models:
         if caller.key.mode == "test":
             return bool(self._shelf().test_targets(goods.model))
         router = self.desk.client.router
-        return any(router.resting(target.route_id) is None for target in goods.targets)
+        return any(router.can_serve(target) for target in goods.targets)
 
     def _pricing(self, rate: Rate) -> Pricing:
         at = rate.price.bracket_at(0)

@@ -73,10 +73,13 @@ class Operations:
         return json_reply({"status": "ok"})
 
     async def readyz(self, _request: Request) -> Reply:
-        """Whether paid calls can be taken; if not, why."""
+        """Whether paid calls can be taken; if not, why. A provider that refuses our key is named
+        even where others serve.
+        """
         reasons = await self._reasons()
         status = "ready" if not reasons else "not_ready"
-        return json_reply({"status": status, "reasons": reasons}, status=503 if reasons else 200)
+        told = [*reasons, *self._refused_providers()]
+        return json_reply({"status": status, "reasons": told}, status=503 if reasons else 200)
 
     async def metrics(self, request: Request) -> Reply:
         """Prometheus's text form, behind a token of its own."""
@@ -97,10 +100,23 @@ class Operations:
             await self.database.write(_nothing)
         except StoreUnavailableError as error:
             reasons.append(f"the database cannot be written: {error.detail}")
-        shelf = self.desk.shelf
-        if shelf is None or not any(goods.targets for goods in shelf.goods.values()):
-            reasons.append("no model has a route")
+        shelf, router = self.desk.shelf, self.desk.client.router
+        if shelf is None or not any(map(router.can_serve, shelf.all_targets())):
+            reasons.append("no model has a route that works")
         return reasons
+
+    def _refused_providers(self) -> list[str]:
+        router, shelf = self.desk.client.router, self.desk.shelf
+        providers = {} if shelf is None else shelf.providers
+        refused = []
+        for name, provider in sorted(providers.items()):
+            condition = router.provider_condition(provider.id)
+            if condition.state != "serving":
+                said = (
+                    "our money there is spent" if condition.reason == "quota" else "refuses our key"
+                )
+                refused.append(f"the provider {name} is out: {said} ({condition.status})")
+        return refused
 
 
 async def _nothing(tx: Any) -> None:

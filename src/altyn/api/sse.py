@@ -1,7 +1,7 @@
 """Write an answer as Server-Sent Events, in OpenAI's shape, to a reader who may leave any time."""
 
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -10,6 +10,7 @@ from altyn.api.request import Request
 from altyn.api.wire import ChatUsage
 from altyn.chat import ChatEvent
 from altyn.errors import AltynError
+from altyn.gateway.order import Order
 
 DONE = b"data: [DONE]\n\n"
 COMMENT = b": keep-alive\n\n"
@@ -28,14 +29,14 @@ class EventWriter:
         self,
         request: Request,
         *,
-        model: str,
-        created: int,
-        headers: Sequence[tuple[bytes, bytes]],
+        order: Order,
+        headers: Callable[[Order], Sequence[tuple[bytes, bytes]]],
     ) -> None:
         self.request = request
-        self.model = model
-        self.created = created
-        self.headers = headers
+        self.model = order.model.id
+        self.created = order.created_at // 1000
+        self.headers = headers(order)
+        self._headers_of = headers
         self.started = False
         self.written_s = time.monotonic()
         self._head = b""
@@ -56,6 +57,10 @@ class EventWriter:
 
     def hang_up(self) -> None:
         self.request.line.hang_up()
+
+    def serve_as(self, order: Order) -> None:
+        self.model = order.model.id
+        self.headers = self._headers_of(order)
 
     async def keep_alive(self) -> None:
         await self._write(COMMENT)

@@ -83,6 +83,7 @@ def accept(body: ChatBody, fields: dict[str, Any], model: Model) -> Accepted:
 _CHOSEN_ALREADY = frozenset(
     {
         "model",
+        "models",
         "messages",
         "temperature",
         "max_tokens",

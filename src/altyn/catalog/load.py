@@ -8,7 +8,7 @@ from msgspec import Struct
 from altyn.catalog.model import Model, builtin_models, read_model
 from altyn.catalog.price import PARTS_PER_MARKUP, Price, read_price
 from altyn.catalog.pricebook import MarkupRow, PriceBook, PriceKind, PriceRow
-from altyn.catalog.route import Route, list_routes
+from altyn.catalog.route import Route, Strategy, list_routes, list_strategies
 from altyn.database.bulk import Row
 from altyn.database.engine import Database, Transaction, bump_revision, now_ms
 from altyn.errors import OperatorError, UnknownNameError
@@ -39,8 +39,10 @@ class Catalog:
         markups: Sequence[MarkupRow],
         routes: Sequence[Route],
         standings: Mapping[str, Standing] | None = None,
+        strategies: Mapping[str, Strategy] | None = None,
     ) -> None:
         self.models = {model.id: model for model in models}
+        self.strategies = strategies or {}
         self.routes: dict[str, list[Route]] = {}
         for route in routes:
             self.routes.setdefault(route.model_id, []).append(route)
@@ -76,6 +78,7 @@ async def load_catalog(database: Database) -> Catalog:
         await list_markups(database),
         await list_routes(database),
         {model.id: standing for model, standing in zip(models, standings, strict=True)},
+        await list_strategies(database),
     )
 
 

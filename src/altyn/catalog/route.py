@@ -1,11 +1,17 @@
 """Routes: which provider serves a model, under which name, in which order."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec import Struct
 
 from altyn.database.engine import Database, Transaction, bump_revision, now_ms
 from altyn.errors import UnknownNameError
+
+Strategy = Literal["priority", "price", "latency"]
+"""Which route is asked first: the one of the lowest priority number, the cheapest for us, or the
+one that has begun its answers the soonest of late.
+"""
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -81,6 +87,27 @@ async def list_routes(database: Database, *, model_id: str | None = None) -> lis
         )
         for number, model, provider_id, provider, upstream_model, dialect, priority, weight in rows
     ]
+
+
+async def set_strategy(tx: Transaction, *, model_id: str, strategy: Strategy | None) -> None:
+    """Choose a model's routes in this way; None: as the installation does.
+
+    Raises `UnknownNameError` for a model that does not exist.
+    """
+    changed = await tx.execute(
+        "UPDATE models SET route_strategy = $2 WHERE id = $1", model_id, strategy
+    )
+    if not changed:
+        raise UnknownNameError(f"There is no model {model_id}. 'altyn catalog list' shows all.")
+    await bump_revision(tx)
+
+
+async def list_strategies(database: Database) -> dict[str, Strategy]:
+    """The models whose routes are chosen in a way of their own."""
+    rows = await database.read(
+        "SELECT id, route_strategy FROM models WHERE route_strategy IS NOT NULL"
+    )
+    return dict(rows)  # type: ignore[arg-type]  # only `set_strategy` writes them
 
 
 async def remove_routes(tx: Transaction, *, model_id: str, provider: str) -> int:

@@ -17,7 +17,8 @@ from altyn.cli.model import model
 from altyn.cli.money import balance, deposit, ledger, refund
 from altyn.cli.price import markup, price
 from altyn.cli.prove import prove
-from altyn.cli.provider import provider, route
+from altyn.cli.provider import provider
+from altyn.cli.route import route
 from altyn.cli.serve import migrate, up
 from altyn.cli.terminal import fail
 from altyn.cli.user import user

@@ -1,15 +1,23 @@
-"""`altyn provider` and `altyn route`: who serves models."""
+"""`altyn provider`: who serves models."""
 
+import getpass
 import os
 from pathlib import Path
 from typing import Any
 
 import click
 
+from altyn.cli.condition import CONDITION, in_words
 from altyn.cli.terminal import answers, ask, fail, print_json, read_secret, show, show_table
 from altyn.errors import OperatorError
 
 name_of_provider = click.argument("name")
+parallel = click.option(
+    "--parallel",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="How many calls it takes at once; 0 is any number.",
+)
 
 
 @click.group()
@@ -24,6 +32,7 @@ def provider() -> None:
 @click.option("--api-key-env", metavar="VAR", help="Take its key from this variable.")
 @click.option("--api-key-stdin", is_flag=True, help="Read its key from standard input.")
 @click.option("--proxy", metavar="URL", help="Go through http://[user:password@]host:port.")
+@parallel
 @answers
 def add(
     *,
@@ -33,39 +42,79 @@ def add(
     api_key_env: str | None,
     api_key_stdin: bool,
     proxy: str | None,
+    parallel: int | None,
     home: Path | None,
     as_json: bool,
 ) -> None:
     """Add a provider. openrouter, openai, anthropic, gemini, xai … are known by name."""
-    if api_key_env and api_key_stdin:
-        raise click.UsageError("Give --api-key-env or --api-key-stdin, not both.")
-    secret = _read_key(api_key_env) if api_key_env else None
-    if api_key_stdin:
-        secret = read_secret("key").strip()
     card = ask(
         home,
         "provider.add",
         name=name,
         dialect=dialect,
         base_url=base_url,
-        secret=secret,
+        secret=_secret(api_key_env, api_key_stdin=api_key_stdin),
         proxy=proxy,
+        parallel=parallel,
     )
-    show(
-        card,
-        f"{name} is added. Next: 'altyn route add MODEL {name}', 'altyn provider test {name}'.",
-        as_json=as_json,
-    )
+    served = f" and serves {card['routes']} models" if card["routes"] else ""
+    nexts = [] if served else [f"'altyn route add MODEL {name}'"]
+    nexts.append(f"'altyn provider test {name}'")
+    show(card, f"{name} is added{served}. Next: {', '.join(nexts)}.", as_json=as_json)
+
+
+@provider.command("set")
+@name_of_provider
+@click.option("--api-key-env", metavar="VAR", help="Take a new key from this variable.")
+@click.option("--api-key-stdin", is_flag=True, help="Read a new key from standard input.")
+@parallel
+@answers
+def change(
+    *,
+    name: str,
+    api_key_env: str | None,
+    api_key_stdin: bool,
+    parallel: int | None,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """Replace a provider's key, or change how many calls it takes at once."""
+    secret = _secret(api_key_env, api_key_stdin=api_key_stdin)
+    card = ask(home, "provider.set", name=name, secret=secret, parallel=parallel)
+    show(card, f"{name} is changed.", as_json=as_json)
+
+
+@provider.command("drain")
+@name_of_provider
+@answers
+def drain(*, name: str, home: Path | None, as_json: bool) -> None:
+    """Give a provider no new calls; those it runs finish."""
+    card = ask(home, "provider.drain", name=name)
+    running = card["now"]["running"]
+    show(card, f"{name} gets no new calls; {running} still run.", as_json=as_json)
+
+
+@provider.command("resume")
+@name_of_provider
+@answers
+def resume(*, name: str, home: Path | None, as_json: bool) -> None:
+    """Give a provider calls again, and forget what went wrong with it."""
+    card = ask(home, "provider.resume", name=name)
+    show(card, f"{name} gets calls again.", as_json=as_json)
 
 
 @provider.command("list")
 @answers
 def list_all(*, home: Path | None, as_json: bool) -> None:
     """Show all providers; their keys are never shown."""
+    cards = ask(home, "provider.list")
+    if as_json:
+        print_json(cards)
+        return
     show_table(
-        ask(home, "provider.list"),
-        ("id", "name", "dialect", "base_url", "proxy", "has_secret", "routes"),
-        as_json=as_json,
+        [{**card, **in_words(card["now"])} for card in cards],
+        ("name", "dialect", "base_url", "has_secret", "parallel", "routes", *CONDITION),
+        as_json=False,
         empty="There is no provider yet: 'altyn provider add NAME'.",
     )
 
@@ -85,6 +134,39 @@ def try_out(*, name: str, model: str | None, home: Path | None, as_json: bool) -
         fail(_fault(trial))
 
 
+@provider.command("import")
+@name_of_provider
+@click.option("--model", "models", multiple=True, help="Take this model of the list too; repeat.")
+@click.option("--apply", is_flag=True, help="Write it; without, it is only shown.")
+@click.option(
+    "--allow-loss", "below_cost", is_flag=True, help="Yes, sell for less than it costs us."
+)
+@answers
+def import_list(
+    *,
+    name: str,
+    models: tuple[str, ...],
+    apply: bool,
+    below_cost: bool,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare a host's own list with ours: routes and costs that differ, models that are gone."""
+    comparison = ask(
+        home,
+        "provider.import",
+        name=name,
+        models=models,
+        apply=apply,
+        below_cost=below_cost,
+        by=getpass.getuser(),
+    )
+    if as_json:
+        print_json(comparison)
+    else:
+        print("\n".join(_comparison(comparison)))
+
+
 @provider.command("remove")
 @name_of_provider
 @answers
@@ -92,6 +174,45 @@ def remove(*, name: str, home: Path | None, as_json: bool) -> None:
     """Remove a provider and all its routes."""
     removed = ask(home, "provider.remove", name=name)
     show(removed, f"{name} is removed, with {removed['routes_removed']} routes.", as_json=as_json)
+
+
+SIGNS = {"model": "+ model", "route": "+ route", "cost": "~ cost", "gone": "- gone"}
+
+
+def _comparison(comparison: dict[str, Any]) -> list[str]:
+    name, differences = comparison["provider"], comparison["differences"]
+    lines = [_difference(difference) for difference in differences]
+    lines += [f"! {loss['model']} would be sold below its cost" for loss in comparison["losses"]]
+    gone = sum(difference["what"] == "gone" for difference in differences)
+    counts = f"{comparison['listed']} models listed, {comparison['unknown']} of them not ours"
+    lines.append(f"{name}: {counts}, {len(differences)} differences. {comparison['note']}".strip())
+    if gone:
+        lines.append(f"What is gone keeps its route until 'altyn route remove MODEL {name}'.")
+    if comparison["applied"]:
+        lines.append("The rest is written.")
+    elif len(differences) > gone:
+        lines.append("Nothing is written: repeat it with --apply.")
+    return lines
+
+
+def _difference(difference: dict[str, Any]) -> str:
+    line = f"{SIGNS[difference['what']]} {difference['model']}"
+    if difference["upstream_model"] != difference["model"]:
+        line += f" ({difference['upstream_model']})"
+    if difference["what"] != "cost":
+        return line
+    before, after = difference["before"] or {}, difference["after"]
+    kinds = [kind for kind in {**before, **after} if before.get(kind) != after.get(kind)]
+    figures = [f"{kind} {before.get(kind, '-')} → {after.get(kind, '-')}" for kind in kinds]
+    return f"{line}: {', '.join(figures)}"
+
+
+def _secret(variable: str | None, *, api_key_stdin: bool) -> str | None:
+    if variable and api_key_stdin:
+        raise click.UsageError("Give --api-key-env or --api-key-stdin, not both.")
+    if variable:
+        return _read_key(variable)
+    return read_secret("key").strip() if api_key_stdin else None
 
 
 def _read_key(variable: str) -> str:
@@ -102,85 +223,21 @@ def _read_key(variable: str) -> str:
 
 
 def _story(trial: dict[str, Any]) -> str:
-    connect = "" if trial["connect_ms"] is None else f"connect {trial['connect_ms']} ms, "
+    steps = (("connect", "connect_ms"), ("TLS", "tls_ms"), ("first event", "first_event_ms"))
+    times = [f"{step} {trial[name]} ms" for step, name in steps if trial[name] is not None]
     tokens = (
         "no usage reported"
         if trial["prompt_tokens"] is None
         else f"{trial['prompt_tokens']} + {trial['completion_tokens']} tokens"
     )
     return (
-        f"{trial['provider']} answers as {trial['upstream_model']}: {connect}first event"
-        f" {trial['first_event_ms']} ms, all {trial['total_ms']} ms, {tokens}."
+        f"{trial['provider']} answers as {trial['upstream_model']}: {', '.join(times)},"
+        f" all {trial['total_ms']} ms, {tokens}."
     )
 
 
 def _fault(trial: dict[str, Any]) -> str:
     status = f" {trial['status']}" if trial["status"] else ""
     message = f": {trial['message']}" if trial["message"] else ""
-    return f"{trial['provider']} failed: {trial['fault']}{status}{message}."
-
-
-# Routes ---------------------------------------------------------------------------------------
-
-
-@click.group()
-def route() -> None:
-    """Which provider serves which model."""
-
-
-@route.command("add")
-@click.argument("model")
-@click.argument("provider")
-@click.option("--upstream-model", metavar="NAME", help="The provider's name for it, if another.")
-@click.option(
-    "--priority", type=click.IntRange(min=0), default=100, help="Lower is asked first; 100."
-)
-@click.option("--weight", type=click.IntRange(min=1), default=1, help="Share among equals; 1.")
-@click.option("--dialect", help="The format to ask for it in, if not the provider's.")
-@answers
-def add_route(
-    *,
-    model: str,
-    provider: str,
-    upstream_model: str | None,
-    priority: int,
-    weight: int,
-    dialect: str | None,
-    home: Path | None,
-    as_json: bool,
-) -> None:
-    """Let a provider serve a model."""
-    card = ask(
-        home,
-        "route.add",
-        model=model,
-        provider=provider,
-        upstream_model=upstream_model,
-        priority=priority,
-        weight=weight,
-        dialect=dialect,
-    )
-    show(card, f"{provider} serves {model} as {card['upstream_model']}.", as_json=as_json)
-
-
-@route.command("list")
-@click.option("--model", help="Only of this model.")
-@answers
-def list_routes(*, model: str | None, home: Path | None, as_json: bool) -> None:
-    """Show who serves what, first choice first."""
-    show_table(
-        ask(home, "route.list", model=model),
-        ("model", "provider", "upstream_model", "dialect", "priority", "weight"),
-        as_json=as_json,
-        empty="There is no route yet: 'altyn route add MODEL PROVIDER'.",
-    )
-
-
-@route.command("remove")
-@click.argument("model")
-@click.argument("provider")
-@answers
-def remove_route(*, model: str, provider: str, home: Path | None, as_json: bool) -> None:
-    """Let a provider serve a model no longer."""
-    removed = ask(home, "route.remove", model=model, provider=provider)
-    show(removed, f"{provider} serves {model} no longer.", as_json=as_json)
+    raw = f"\n{trial['raw']}" if trial["raw"] else ""
+    return f"{trial['provider']} failed: {trial['fault']}{status}{message}.{raw}"

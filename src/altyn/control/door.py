@@ -57,7 +57,13 @@ async def serve_control_of(app: App) -> AsyncIterator[None]:
     if app.database.kind != "sqlite":
         yield
         return
-    office = Office(settings=app.settings, database=app.database, seal=app.seal, writer=app.writer)
+    office = Office(
+        settings=app.settings,
+        database=app.database,
+        seal=app.seal,
+        writer=app.writer,
+        router=app.router,
+    )
     async with serve_control(office):
         yield
 

@@ -139,15 +139,21 @@ async def _connect(
             await set_address(
                 tx, name=vendor.name, dialect=vendor.dialect, base_url=vendor.base_url
             )
+    await add_vendor_routes(tx, vendor)
+
+
+async def add_vendor_routes(tx: Transaction, vendor: KnownVendor) -> None:
+    """Let a vendor serve every model of ours that it has, where it does not yet."""
     there = await tx.fetch(
         "SELECT r.model_id, r.upstream_model FROM routes r JOIN providers p"
         " ON p.id = r.provider_id WHERE p.name = $1",
         vendor.name,
     )
+    known = {model_id for (model_id,) in await tx.fetch("SELECT id FROM models")}
     known_routes = {tuple(row) for row in there}
     priority = 100 if vendor.name == MIDDLEMAN else NATIVE_PRIORITY
     for model_id, upstream_model, dialect in vendor_routes(vendor, builtin_models()):
-        if (model_id, upstream_model) not in known_routes:
+        if model_id in known and (model_id, upstream_model) not in known_routes:
             await add_route(
                 tx,
                 model_id=model_id,

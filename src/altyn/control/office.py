@@ -17,16 +17,20 @@ from altyn.errors import OperatorError
 from altyn.ledger.store import find_operator_accounts
 from altyn.ledger.writer import Owner, Writer
 from altyn.settings import Settings
+from altyn.upstream.router import Router
 from altyn.usage.record import record_changes
 
 
 class Office(Struct, frozen=True, kw_only=True):
-    """Everything a deed needs. Inside a server it is the server's own store and ledger writer."""
+    """Everything a deed needs. Inside a server it is the server's own store and ledger writer, and
+    the router that knows how the upstreams do right now.
+    """
 
     settings: Settings
     database: Database
     seal: Seal
     writer: Writer
+    router: Router | None = None
 
 
 @asynccontextmanager

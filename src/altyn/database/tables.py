@@ -268,6 +268,8 @@ workers = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("heartbeat_at", BigInteger, nullable=False),
     Column("stopped_at", BigInteger),
+    # How this process finds its routes, a JSON document for `route list` and `provider list`.
+    Column("health", Text),
 )
 
 # What is on sale ------------------------------------------------------------------------------
@@ -280,6 +282,8 @@ models = Table(
     Column("document", Text, nullable=False),
     Column("on_sale", BigInteger, nullable=False, server_default=text("1")),
     Column("position", BigInteger, nullable=False),
+    # priority, price or latency: which route is asked first. NULL: as the installation's setting.
+    Column("route_strategy", Text),
     Column("updated_at", BigInteger, nullable=False),
     # The operator's word: another model serves under this name; from this moment nobody does; this
     # is the one to call instead. The vendor's own dates stand in the document.
@@ -335,6 +339,9 @@ providers = Table(
     Column("secret_sealed", LargeBinary),
     Column("proxy_sealed", LargeBinary),
     Column("parallel_requests", BigInteger),
+    # While drained it gets no new calls; resumed is when the operator last declared it well.
+    Column("drained_at", BigInteger),
+    Column("resumed_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
 )
 

@@ -20,7 +20,7 @@ from altyn.gateway.faults import to_error
 from altyn.gateway.order import Order
 from altyn.keys.limits import Slot
 from altyn.ledger.moves import Balance
-from altyn.outcome import Ending, Verdict, judge
+from altyn.outcome import Ending, Verdict, cost_of_missed, judge
 from altyn.upstream.client import Client, Stream
 from altyn.upstream.router import Target
 
@@ -55,6 +55,10 @@ class Listener(Protocol):
         """Close on a reader who takes nothing, which also ends the waiting in `hear`."""
         ...
 
+    def serve_as(self, order: Order) -> None:
+        """Another model than the first answers: before anything is heard of it."""
+        ...
+
 
 class Receipt(Struct, frozen=True):
     """How an attempt ended, after its money is settled."""
@@ -80,6 +84,7 @@ class Attempt:
         self.desk = desk
         self.gone = gone
         self.order = order
+        self.orders = (order, *order.fallbacks)
         self.slot = slot
         self.listener = listener
         self.receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
@@ -101,6 +106,7 @@ class Attempt:
         self._usage: Usage | None = None
         self._answer: Answer | None = None
         self._noted_s = 0.0
+        self._missed_nanos = 0
 
     def leave(self) -> None:
         """The caller is gone: read on to the usage, or stop where stopping saves money."""
@@ -141,7 +147,7 @@ class Attempt:
         self.served = True
         if self.left_s is None and self.gone():
             self.left_s = time.monotonic()
-        verdict = judge(self._ending(fault), self.order.terms)
+        verdict = judge(self._ending(fault), self.order.terms_at(self.target))
         self.slot.spend_tokens(verdict.usage.total_tokens if verdict.usage else 0)
         balance = await self.desk.settle(self, verdict, fault)
         return Receipt(verdict, balance, self._answer, self._error(fault, verdict))
@@ -153,7 +159,9 @@ class Attempt:
             else:
                 await self._relay(self.listener)
         except Fault as fault:
-            self.attempts = fault.attempts
+            if self._stream is None:  # nobody answered: it is the last one's
+                self.attempts, self._usage = fault.attempts, fault.usage
+                self.order = self.orders[fault.turn]
             return fault
         except asyncio.CancelledError:
             # Only `stop` cancels us. The call ends here; the money still has to be settled.
@@ -168,21 +176,23 @@ class Attempt:
         return None
 
     async def _ask(self) -> None:
-        order = self.order
-        served = await self.desk.client.ask(order.chat, order.targets, order.patience)
+        served = await self.desk.client.ask(self.orders, self._missed)
         answer = self._answer = served.answer
         self.target, self.attempts = served.target, served.attempts
+        self.order = self.orders[served.turn]
         self.first_token_s = time.monotonic()
         self._usage, self.finish_reason = answer.usage, answer.finish_reason
         self.delivered_bytes = answer.delivered_bytes
         self.upstream_id, self.upstream_model = answer.upstream_id, answer.upstream_model
 
     async def _relay(self, listener: Listener) -> None:
-        order = self.order
-        stream = await self.desk.client.stream(order.chat, order.targets, order.patience)
+        stream = await self.desk.client.stream(self.orders, self._missed)
         self._stream = stream
         reach("first chunk")
         self.target, self.attempts = stream.target, stream.attempts
+        if stream.turn:
+            self.order = self.orders[stream.turn]
+            listener.serve_as(self.order)
         self.first_token_s = time.monotonic()
         try:
             if self.left_s is not None and self._stops_on_abort():
@@ -197,6 +207,11 @@ class Attempt:
                     self.busy_since_s = None
         finally:
             self._usage = stream.usage
+
+    def _missed(self, turn: int, target: Target, fault: Fault) -> None:
+        """An attempt failed and is replaced: what its provider takes for it is nobody's."""
+        order = self.orders[turn]
+        self._missed_nanos += cost_of_missed(fault, order.estimate(0), order.terms_at(target))
 
     def _count(self, events: Sequence[ChatEvent], now_s: float) -> None:
         for event in events:
@@ -221,6 +236,7 @@ class Attempt:
             estimate=self.order.estimate(self.delivered_bytes),
             finish_reason=self.finish_reason,
             other_model=self.target is not None and self.target.passed_on_to(self.upstream_model),
+            missed_nanos=self._missed_nanos,
         )
 
     def _error(self, fault: Fault | None, verdict: Verdict) -> AltynError | None:

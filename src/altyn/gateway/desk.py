@@ -19,7 +19,8 @@ from altyn.errors import (
 from altyn.gateway.attempt import STALL_S, Attempt, Listener
 from altyn.gateway.faults import to_error
 from altyn.gateway.meter import Meter
-from altyn.gateway.order import Order, Shelf, Waits
+from altyn.gateway.order import Order, Waits
+from altyn.gateway.shelf import Shelf
 from altyn.keys.limits import Slot
 from altyn.ledger.moves import (
     Balance,
@@ -149,11 +150,14 @@ class Desk:
     def note(self, attempt: Attempt) -> None:
         """Write down how far a streamed attempt is, for whoever has to resolve it after a crash."""
         if attempt.order.mode == "live" and attempt.target is not None:
+            # The hold names the first model. Where another one serves, what a provider told later
+            # would be charged at the wrong price: then it is not asked, and the answer is free.
+            as_held = attempt.order is attempt.orders[0]
             self.writer.tell(
                 Note(
                     request_id=attempt.order.request_id,
                     provider=attempt.target.provider.name,
-                    upstream_id=storable(attempt.upstream_id),
+                    upstream_id=storable(attempt.upstream_id) if as_held else None,
                     delivered_bytes=attempt.delivered_bytes,
                 )
             )

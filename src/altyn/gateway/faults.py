@@ -71,7 +71,7 @@ def _retry_after_s(fault: Fault) -> int:
 
 
 def _harmless(text: str, order: Order) -> str:
-    for target in order.targets:
+    for target in order.candidates:
         for secret in (target.provider.secret, target.provider.host):
             if secret:
                 text = text.replace(secret, "…")

@@ -1,103 +1,52 @@
 """What is asked for, on which terms, and the most it can cost. Decided before anything is done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from altyn.catalog.accept import Accepted, accept
-from altyn.catalog.load import Catalog
 from altyn.catalog.model import Model
+from altyn.catalog.price import Price
 from altyn.catalog.pricebook import Rate
+from altyn.catalog.route import Strategy
 from altyn.chat import Chat, ChatBody, Usage
 from altyn.database.engine import now_ms
 from altyn.errors import (
     AltynError,
+    InvalidParameterError,
     ModelNotAllowedError,
     ModelNotFoundError,
     ModelNotPricedError,
     ModelUnavailableError,
 )
-from altyn.gateway.lifespan import Lifespan, lifespan
+from altyn.gateway.shelf import Goods, Shelf
 from altyn.keys.key import window_start
 from altyn.keys.store import Caller
 from altyn.ledger.moves import KeyWindow
 from altyn.money import Nanos
 from altyn.outcome import Terms
 from altyn.upstream.connection import Patience
-from altyn.upstream.count import CountRules, estimated_tokens, input_bound, output_bound
-from altyn.upstream.provider import Provider
+from altyn.upstream.count import estimated_tokens, input_bound, output_bound
 from altyn.upstream.router import Target
 from altyn.usage.record import Mode
 
-SANDBOX_MODEL = "sandbox/"
-SANDBOX_DEFAULT = "echo"
 NO_ROUTE_RETRY_S = 60
 
+VARIANTS: dict[str, Strategy] = {"floor": "price", "nitro": "latency"}
+"""Suffixes of a model's name that choose its route for one request, as OpenRouter's do."""
 
-class Goods(Struct, frozen=True, kw_only=True):
-    """A name on sale now: the model that answers to it, and who can serve that one.
-
-    `name` is what callers ask for. It is the model's own, unless the operator has put another model
-    in its place: then that one is served, priced and named in the answer.
-    """
-
-    name: str
-    model: Model
-    rules: CountRules
-    life: Lifespan
-
-    @property
-    def targets(self) -> tuple[Target, ...]:
-        return self.life.targets_at(now_ms())
-
-
-class Shelf:
-    """Everything that can be sold, prepared once for each state of the catalog."""
-
-    def __init__(self, catalog: Catalog, providers: Sequence[Provider]) -> None:
-        self.catalog = catalog
-        self.providers = {provider.name: provider for provider in providers}
-        by_id = {provider.id: provider for provider in providers}
-        self.goods = {
-            name: Goods(
-                name=name,
-                model=model,
-                rules=_count_rules(model),
-                life=lifespan(
-                    model,
-                    catalog.standing(model.id),
-                    [
-                        Target(
-                            route_id=route.id,
-                            provider=by_id[route.provider_id],
-                            upstream_model=route.upstream_model,
-                            priority=route.priority,
-                            weight=route.weight,
-                            dialect=route.dialect,
-                        )
-                        for route in catalog.routes.get(model.id, ())
-                    ],
-                ),
-            )
-            for name in catalog.models
-            # What is served as a model that was taken off sale is off sale too.
-            if (model := catalog.models.get(catalog.serving(name))) is not None
-        }
-        sandbox = [provider for provider in providers if provider.dialect == "sandbox"]
-        self.sandbox = sandbox[0] if sandbox else None
-
-    def test_targets(self, model: Model) -> tuple[Target, ...]:
-        """Where a test key's call goes, whatever model it names: never to a vendor."""
-        if self.sandbox is None:
-            return ()
-        own = model.id.removeprefix(SANDBOX_MODEL) if model.id.startswith(SANDBOX_MODEL) else None
-        return (Target(route_id=0, provider=self.sandbox, upstream_model=own or SANDBOX_DEFAULT),)
+OTHER_VARIANTS = frozenset({"free", "online", "thinking", "exacto", "extended", "batch", "beta"})
+"""OpenRouter's other suffixes. They change what is bought, so none is passed over in silence."""
 
 
 class Order(Struct, kw_only=True):
-    """One request, accepted: everything its attempt needs. Money in nanos, times in ms."""
+    """One request, accepted: everything its attempt needs. Money in nanos, times in ms.
+
+    `fallbacks` are the same request to other models, in order, under the same hold. `candidates`
+    are the targets of all of them: nothing that is told to the caller may name one.
+    """
 
     request_id: str
     caller: Caller
@@ -108,6 +57,9 @@ class Order(Struct, kw_only=True):
     chat: Chat
     ignored: tuple[str, ...]
     targets: tuple[Target, ...]
+    candidates: tuple[Target, ...]
+    fastest: bool
+    costs: Mapping[int, Price]
     patience: Patience
     rate: Rate
     terms: Terms
@@ -116,6 +68,7 @@ class Order(Struct, kw_only=True):
     audio: bool
     key_window: KeyWindow | None
     created_at: int
+    fallbacks: "tuple[Order, ...]" = ()
 
     @property
     def mode(self) -> Mode:
@@ -132,18 +85,43 @@ class Order(Struct, kw_only=True):
             output_text=estimated_tokens(delivered_bytes),
         )
 
+    def terms_at(self, target: Target | None) -> Terms:
+        """What was agreed, with what this provider takes."""
+        cost = None if target is None else self.costs.get(target.route_id)
+        if cost is None or cost is self.terms.cost_price or self.terms.cost_price is None:
+            return self.terms
+        return structs.replace(self.terms, cost_price=cost)
+
     def affordable_max_tokens(self, available_nanos: Nanos) -> int | None:
         """The largest `max_tokens` that this much money covers, or None."""
-        fits = self.rate.price.affordable_output_tokens(
-            available_nanos,
-            input_tokens_bound=self.input_bound,
-            n=self.chat.n,
-            cache_writes=self.cache_writes,
-            audio=self.audio,
-        )
-        if fits is None or fits <= output_bound(0):
-            return None
-        return min(fits - output_bound(0), self.model.max_tokens_cap)
+        fits = [_affordable(order, available_nanos) for order in (self, *self.fallbacks)]
+        least = [tokens for tokens in fits if tokens is not None]
+        return min(least) if len(least) == len(fits) else None
+
+
+def _affordable(order: Order, available_nanos: Nanos) -> int | None:
+    fits = order.rate.price.affordable_output_tokens(
+        available_nanos,
+        input_tokens_bound=order.input_bound,
+        n=order.chat.n,
+        cache_writes=order.cache_writes,
+        audio=order.audio,
+    )
+    if fits is None or fits <= output_bound(0):
+        return None
+    return min(fits - output_bound(0), order.model.max_tokens_cap)
+
+
+class Wish(NamedTuple):
+    """A request that is looked at, for each of the models it names."""
+
+    caller: Caller
+    body: ChatBody
+    fields: dict[str, Any]
+    request_id: str
+    shelf: Shelf
+    waits: "Waits"
+    created_at: int
 
 
 def take_order(
@@ -156,29 +134,64 @@ def take_order(
     waits: "Waits",
 ) -> Order:
     """Accept a request or raise the `AltynError` that says why not. Nothing is charged or held."""
-    goods = _get_goods(shelf, body.model)
+    wish = Wish(caller, body, fields, request_id, shelf, waits, now_ms())
+    if not body.models:
+        return _take_one(wish, *_get_goods(wish, body.model, "model"), "model")
+    return _take_with_fallbacks(wish)
+
+
+def _take_with_fallbacks(wish: Wish) -> Order:
+    """The same request to each model that can take it, under one hold that covers any of them.
+
+    A model that is not on sale, or not for this key, is a mistake of the caller's and refused; one
+    that cannot serve this request is passed over, unless there is no other.
+    """
+    names = {wish.body.model: "model"}
+    for index, name in enumerate(wish.body.models or ()):
+        names.setdefault(name, f"models[{index}]")
+    found = [(*_get_goods(wish, name, param), param) for name, param in names.items()]
+    orders: list[Order] = []
+    refusals: list[AltynError] = []
+    for goods, strategy, param in found:
+        try:
+            orders.append(_take_one(wish, goods, strategy, param))
+        except AltynError as refusal:
+            refusals.append(refusal)
+    if not orders:
+        raise refusals[0]
+    hold_nanos = max(order.hold_nanos for order in orders)
+    candidates = tuple(target for order in orders for target in order.targets)
+    for order in orders:
+        order.terms = structs.replace(order.terms, hold_nanos=hold_nanos)
+        order.candidates = candidates
+    orders[0].fallbacks = tuple(orders[1:])
+    return orders[0]
+
+
+def _take_one(wish: Wish, goods: Goods, strategy: Strategy, param: str) -> Order:
+    caller, shelf, created_at = wish.caller, wish.shelf, wish.created_at
     model = goods.model
-    if caller.models is not None and goods.name not in caller.models:
-        raise ModelNotAllowedError(param="model", model=goods.name)
-    created_at = now_ms()
     rate = shelf.catalog.find_rate(model.id, caller.account.price_group, created_at)
     if rate is None:
-        raise ModelNotPricedError(param="model", model=model.id)
-    accepted = accept(body, fields, model)
+        raise ModelNotPricedError(param=param, model=model.id)
+    accepted = accept(wish.body, wish.fields, model)
     test = caller.key.mode == "test"
-    targets = shelf.test_targets(model) if test else goods.life.targets_at(created_at)
+    targets = shelf.test_targets(model) if test else goods.targets_by(strategy, created_at)
     if not targets:
-        raise _nobody_serves(goods, created_at)
+        raise _nobody_serves(goods, param, created_at)
     bound = input_bound(accepted.chat, goods.rules)
     return Order(
-        request_id=request_id,
+        request_id=wish.request_id,
         caller=caller,
         name=goods.name,
         model=model,
         chat=accepted.chat,
         ignored=accepted.ignored,
         targets=targets,
-        patience=waits.reasoning if model.reasoning.supported else waits.ordinary,
+        candidates=targets,
+        fastest=strategy == "latency",
+        costs=goods.costs,
+        patience=wish.waits.reasoning if model.reasoning.supported else wish.waits.ordinary,
         rate=rate,
         terms=Terms(
             price=rate.price,
@@ -203,21 +216,36 @@ class Waits(Struct, frozen=True):
     reasoning: Patience
 
 
-def _get_goods(shelf: Shelf, model_id: str) -> Goods:
-    goods = shelf.goods.get(model_id)
-    if goods is None:
-        raise ModelNotFoundError(param="model", model=model_id[:100])
-    return goods
+def _get_goods(wish: Wish, name: str, param: str) -> tuple[Goods, Strategy]:
+    """What a name stands for, and how its route is chosen. Raises if it is not for this caller."""
+    goods, strategy = _find_goods(wish.shelf, name, param)
+    if wish.caller.models is not None and goods.name not in wish.caller.models:
+        raise ModelNotAllowedError(param=param, model=goods.name)
+    return goods, strategy
 
 
-def _nobody_serves(goods: Goods, at_ms: int) -> AltynError:
+def _find_goods(shelf: Shelf, name: str, param: str) -> tuple[Goods, Strategy]:
+    goods = shelf.goods.get(name)
+    if goods is not None:
+        return goods, goods.strategy
+    base, _, variant = name.rpartition(":")
+    goods = shelf.goods.get(base)
+    if goods is not None and variant in VARIANTS:
+        return goods, VARIANTS[variant]
+    if goods is not None and variant in OTHER_VARIANTS:
+        offered = ", ".join([base, *(f"{base}:{known}" for known in VARIANTS)])
+        raise InvalidParameterError(param=param, reason="one_of", choices=offered)
+    raise ModelNotFoundError(param=param, model=name[:100])
+
+
+def _nobody_serves(goods: Goods, param: str, at_ms: int) -> AltynError:
     """A route is missing, which the operator can mend; or the model is gone for good."""
     retired_at = goods.life.retired_at(at_ms)
     if retired_at is None:
         return ModelUnavailableError(model=goods.name, retry_after_s=NO_ROUTE_RETRY_S)
     successor = goods.life.replaced_by
     return ModelNotFoundError(
-        param="model",
+        param=param,
         model=goods.name,
         reason="retired" if successor is None else "replaced",
         retired_at=datetime.fromtimestamp(retired_at // 1000, UTC).date().isoformat(),
@@ -244,12 +272,3 @@ def _key_window(caller: Caller, at_ms: int) -> KeyWindow | None:
     if rules.limit_nanos is None:
         return None
     return KeyWindow(caller.key.id, window_start(rules.limit_period, at_ms), rules.limit_nanos)
-
-
-def _count_rules(model: Model) -> CountRules:
-    return CountRules(
-        prompt_tokens_max=model.prompt_tokens_bound,
-        image_tokens_max=model.image_tokens_max,
-        template_tokens=model.template_tokens,
-        tools_tokens=model.tools_tokens,
-    )

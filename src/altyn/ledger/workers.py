@@ -36,9 +36,23 @@ async def start_worker(tx: Transaction) -> Owner:
     return Owner(worker_id, await store.find_operator_accounts(tx, shard))
 
 
-async def beat(tx: Transaction, worker_id: int) -> None:
+async def beat(tx: Transaction, worker_id: int, health: str | None = None) -> None:
+    """Tell the others that this process lives, and how it finds the upstreams, as JSON."""
     now = NOW[tx.kind]
-    await tx.execute(f"UPDATE workers SET heartbeat_at = {now} WHERE id = $1", worker_id)
+    await tx.execute(
+        f"UPDATE workers SET heartbeat_at = {now}, health = $2 WHERE id = $1", worker_id, health
+    )
+
+
+async def list_health(database: Database) -> list[str]:
+    """What each process that lives has told with its last beat."""
+    now = NOW[database.kind]
+    rows = await database.read(
+        "SELECT health FROM workers WHERE stopped_at IS NULL AND health IS NOT NULL"
+        f" AND heartbeat_at > {now} - $1 ORDER BY id",
+        DEAD_AFTER_MS,
+    )
+    return [health for (health,) in rows]
 
 
 async def stop_worker(tx: Transaction, worker_id: int) -> None:

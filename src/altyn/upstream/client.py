@@ -1,5 +1,8 @@
 """The only network: ask the first healthy route; the next only while no byte was passed on.
 
+At most three attempts are made, each route is asked once, and where the caller names models to fall
+back to, each of them keeps one attempt.
+
 `ask` returns a whole answer, `stream` an answer that has begun: its first event is here, so that a
 vendor's refusal inside a 200 still becomes a real status, or another route's turn.
 """
@@ -16,6 +19,7 @@ from altyn.upstream.connection import Patience
 from altyn.upstream.dial import DEFAULT_PORTS, Origin
 from altyn.upstream.dialects import Dialect, StreamReader, get_dialect
 from altyn.upstream.dialects.afterwards import Told, look_up_path, read_told
+from altyn.upstream.listing import PATHS, PLAIN
 from altyn.upstream.playback import Playback
 from altyn.upstream.pool import Pool
 from altyn.upstream.provider import Provider
@@ -26,6 +30,7 @@ T = TypeVar("T")
 ATTEMPTS_MAX = 3
 ANSWER_BYTES_MAX = 32 * 1024 * 1024
 ERROR_BYTES_MAX = 256 * 1024
+RAW_BYTES_MAX = 2000
 OK = 200
 JSON = "application/json"
 
@@ -47,20 +52,52 @@ class Body(Protocol):
     def abort(self) -> None: ...
 
 
+class Errand(Protocol):
+    """What is asked of one model, and where. Its fallbacks are errands of their own."""
+
+    @property
+    def chat(self) -> Chat: ...
+
+    @property
+    def targets(self) -> Sequence[Target]:
+        """In the order in which they are asked."""
+        ...
+
+    @property
+    def fastest(self) -> bool:
+        """Ask the one that has been the quickest of late, whatever its place."""
+        ...
+
+    @property
+    def patience(self) -> Patience: ...
+
+
 class Served(Struct, kw_only=True):
-    """A whole answer, who gave it, and how many were asked."""
+    """A whole answer, who gave it, to which errand, and how many were asked."""
 
     answer: Answer
     target: Target
+    turn: int
     attempts: int
+
+
+Missed = Callable[[int, Target, Fault], None]
+"""Hears of every attempt that another one has replaced: which errand's, where, and why."""
+
+
+def nobody_hears(_turn: int, _target: Target, _fault: Fault) -> None:
+    """For calls without money."""
 
 
 class Stream:
     """An answer that has begun. Read `next` until there is none; `abort` to stop."""
 
-    def __init__(self, target: Target, body: Body, reader: StreamReader) -> None:
+    def __init__(self, target: Target, body: Body, reader: StreamReader, router: Router) -> None:
         self.target = target
+        self.turn = 0
         self.attempts = 1
+        self._router = router
+        self._entered = False
         self._body = body
         self._reader = reader
         self._split = SseReader()
@@ -75,6 +112,7 @@ class Stream:
     async def begin(self) -> None:
         """Wait for the first event worth passing on. Raises `Fault` if there is none."""
         self._first = await self.next()
+        self._entered = True
 
     async def next(self) -> list[ChatEvent]:
         """What has arrived since, at least one event; none at the end of the answer.
@@ -82,20 +120,29 @@ class Stream:
         Raises `Fault` for an answer that does not end well.
         """
         events, self._first = self._first, []
-        while not events:
-            if self._fault is not None:
-                raise self._fault
-            if self._reader.finished:
-                break
-            data = await self._body.next()
-            if not data:
-                self._reader.end()
-                break
-            self._read(data, events)
+        try:
+            while not events:
+                if self._fault is not None:
+                    raise self._fault
+                if self._reader.finished:
+                    break
+                data = await self._body.next()
+                if not data:
+                    self._reader.end()
+                    break
+                self._read(data, events)
+        except Fault as fault:
+            fault.usage = self._reader.usage
+            if self._entered:
+                self._router.failed(self.target, fault)
+            raise
         return events
 
     def abort(self) -> None:
         self._body.abort()
+        if self._entered:
+            self._entered = False
+            self._router.leave(self.target)
 
     def _read(self, data: bytes, events: list[ChatEvent]) -> None:
         reader = self._reader
@@ -122,15 +169,16 @@ class Client:
         self._pools: dict[Origin, Pool] = {}
         self._lines: dict[tuple[int, str | None], Line] = {}
 
-    async def ask(self, chat: Chat, targets: Sequence[Target], patience: Patience) -> Served:
-        """A whole answer. Raises `Fault`: of the last route asked."""
-        answer, target, attempts = await self._first_good(self._whole, chat, targets, patience)
-        return Served(answer=answer, target=target, attempts=attempts)
+    async def ask(self, errands: Sequence[Errand], missed: Missed = nobody_hears) -> Served:
+        """A whole answer to the first errand that can be done. Raises `Fault`: the last one."""
+        answer, target, turn, attempts = await self._first_good(self._whole, errands, missed)
+        self.router.leave(target)
+        return Served(answer=answer, target=target, turn=turn, attempts=attempts)
 
-    async def stream(self, chat: Chat, targets: Sequence[Target], patience: Patience) -> Stream:
-        """An answer that has begun. Raises `Fault`: of the last route asked."""
-        stream, _, attempts = await self._first_good(self._begun, chat, targets, patience)
-        stream.attempts = attempts
+    async def stream(self, errands: Sequence[Errand], missed: Missed = nobody_hears) -> Stream:
+        """An answer that has begun; `abort` it in the end. Raises `Fault`: the last one."""
+        stream, _, turn, attempts = await self._first_good(self._begun, errands, missed)
+        stream.turn, stream.attempts = turn, attempts
         return stream
 
     async def look_up(
@@ -146,6 +194,19 @@ class Client:
         body = await line.pool.send("GET", path, list(line.whole), b"", patience)
         return read_told(body.status, await _said(body))
 
+    async def list_models(self, provider: Provider, patience: Patience) -> bytes:
+        """The host's own list of models, as it says it. Raises `Fault` when it gives none."""
+        line = self._line(provider)
+        assert line.pool is not None
+        path, headers = PATHS.get(provider.dialect, PLAIN)
+        body = await line.pool.send("GET", line.path + path, [*line.whole, *headers], b"", patience)
+        if body.status != OK:
+            raise line.dialect.read_error(body.status, body.headers, await _said(body))
+        try:
+            return await body.read(ANSWER_BYTES_MAX)
+        finally:
+            body.abort()
+
     async def close(self) -> None:
         for pool in self._pools.values():
             await pool.close()
@@ -156,33 +217,62 @@ class Client:
 
     async def _first_good(
         self,
-        ask: Callable[[Chat, Target, Patience], Awaitable[T]],
-        chat: Chat,
-        targets: Sequence[Target],
-        patience: Patience,
-    ) -> tuple[T, Target, int]:
-        last = Fault("connect", "there is no route")
-        ordered = self.router.order(targets)[:ATTEMPTS_MAX]
-        for attempt, target in enumerate(ordered, 1):
-            try:
-                result = await ask(chat, target, patience)
-            except Fault as fault:
-                self.router.failed(target, fault)
-                fault.attempts = attempt
-                fault.provider = target.provider.name
-                if fault.kind in CALLER_FAULTS:
+        ask: Callable[[Errand, Target], Awaitable[T]],
+        errands: Sequence[Errand],
+        missed: Missed,
+    ) -> tuple[T, Target, int, int]:
+        """The first good answer; its target is left to the caller to `leave`."""
+        router, clock = self.router, self.router.clock
+        last: tuple[int, Target, Fault] | None = None
+        attempts, others = 0, len(errands) - 1
+        for turn, errand in enumerate(errands):
+            # One attempt is kept for each model that is still to come.
+            most = max(ATTEMPTS_MAX, len(errands)) - (others - turn)
+            tried: tuple[Target, ...] = ()
+            while attempts < most:
+                target = await self._choose(errand, tried, retry=last is not None)
+                if target is None:
+                    break
+                if last is not None:
+                    missed(*last)
+                attempts += 1
+                began_s = clock()
+                try:
+                    result = await ask(errand, target)
+                except Fault as fault:
+                    router.failed(target, fault)
+                    router.leave(target)
+                    fault.attempts, fault.turn = attempts, turn
+                    fault.provider = target.provider.name
+                    last = (turn, target, fault)
+                    tried += (target,)
+                    if fault.kind in CALLER_FAULTS:
+                        break
+                except BaseException:
+                    router.dropped(target)
+                    router.leave(target)
                     raise
-                last = fault
-            else:
-                self.router.succeeded(target)
-                return result, target, attempt
-        raise last
+                else:
+                    router.succeeded(target, clock() - began_s, streamed=errand.chat.stream)
+                    return result, target, turn, attempts
+        if last is None:
+            raise router.why_none([target for errand in errands for target in errand.targets])
+        raise last[2]
+
+    async def _choose(
+        self, errand: Errand, tried: tuple[Target, ...], *, retry: bool
+    ) -> Target | None:
+        fastest = errand.chat.stream if errand.fastest else None
+        target = self.router.choose(errand.targets, tried=tried, fastest=fastest, retry=retry)
+        if target is None and not retry:
+            target = await self.router.wait_for_room(errand.targets)
+        return target
 
     # One route -------------------------------------------------------------------------------
 
-    async def _whole(self, chat: Chat, target: Target, patience: Patience) -> Answer:
+    async def _whole(self, errand: Errand, target: Target) -> Answer:
         line = self._line(target.provider, target.dialect)
-        body = await self._send(chat, line, target.upstream_model, patience)
+        body = await self._send(errand.chat, line, target.upstream_model, errand.patience)
         try:
             data = await body.read(ANSWER_BYTES_MAX)
         except Fault as fault:
@@ -192,13 +282,13 @@ class Client:
             body.abort()
         return line.dialect.read_answer(data)
 
-    async def _begun(self, chat: Chat, target: Target, patience: Patience) -> Stream:
+    async def _begun(self, errand: Errand, target: Target) -> Stream:
         line = self._line(target.provider, target.dialect)
-        body = await self._send(chat, line, target.upstream_model, patience)
+        body = await self._send(errand.chat, line, target.upstream_model, errand.patience)
         try:
             if body.headers.get("content-type", "").startswith(JSON):
                 await _refuse_whole(line, body)
-            stream = Stream(target, body, line.dialect.stream_reader())
+            stream = Stream(target, body, line.dialect.stream_reader(), self.router)
             await stream.begin()
         except BaseException:
             body.abort()
@@ -217,7 +307,10 @@ class Client:
                 "POST", line.path + request.path, headers, request.body, patience
             )
         if body.status != OK:
-            raise line.dialect.read_error(body.status, body.headers, await _said(body))
+            said = await _said(body)
+            fault = line.dialect.read_error(body.status, body.headers, said)
+            fault.raw = said[:RAW_BYTES_MAX]
+            raise fault
         return body
 
     def _line(self, provider: Provider, own_dialect: str | None = None) -> "Line":

@@ -24,7 +24,11 @@ that support stream cancellation, as of 2026-08.
 
 
 class Provider(Struct, frozen=True, kw_only=True):
-    """A provider with its secret in the open: never logged, never shown."""
+    """A provider with its secret in the open: never logged, never shown.
+
+    `parallel_requests` is how many calls it takes at once. While it is drained it gets no new
+    ones; `resumed_at` says when the operator last declared it well. Times in ms.
+    """
 
     id: int
     name: str
@@ -32,6 +36,9 @@ class Provider(Struct, frozen=True, kw_only=True):
     base_url: str
     secret: str | None
     proxy_url: str | None
+    parallel_requests: int | None = None
+    drained_at: int | None = None
+    resumed_at: int | None = None
 
     @property
     def host(self) -> str:
@@ -110,19 +117,21 @@ async def add_provider(
     base_url: str,
     secret: str | None,
     proxy_url: str | None = None,
+    parallel_requests: int | None = None,
 ) -> int:
     """Raises `AlreadyExistsError` for a known name, `OperatorError` for an address that is none."""
     check_provider(name=name, dialect=dialect, base_url=base_url, proxy_url=proxy_url)
     if await tx.fetch("SELECT 1 FROM providers WHERE name = $1", name):
         raise AlreadyExistsError(f"There is a provider {name} already. Remove it first.")
     ((provider_id,),) = await tx.fetch(
-        "INSERT INTO providers (name, dialect, base_url, secret_sealed, proxy_sealed, created_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+        "INSERT INTO providers (name, dialect, base_url, secret_sealed, proxy_sealed,"
+        " parallel_requests, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
         name,
         dialect,
         base_url.rstrip("/"),
         secret and seal.seal(secret, purpose=f"provider:{name}"),
         proxy_url and seal.seal(proxy_url, purpose=f"proxy:{name}"),
+        parallel_requests,
         now_ms(),
     )
     await bump_revision(tx)
@@ -130,11 +139,40 @@ async def add_provider(
 
 
 async def set_secret(tx: Transaction, seal: Seal, *, name: str, secret: str) -> None:
-    await tx.execute(
-        "UPDATE providers SET secret_sealed = $2 WHERE name = $1",
-        name,
-        seal.seal(secret, purpose=f"provider:{name}"),
+    """Replace a key, even by itself: who sets it says that it is good.
+
+    Raises `UnknownNameError`.
+    """
+    sealed = seal.seal(secret, purpose=f"provider:{name}")
+    await _change(tx, name, "UPDATE providers SET secret_sealed = $2 WHERE name = $1", sealed)
+    await _change(tx, name, "UPDATE providers SET resumed_at = $2 WHERE name = $1", now_ms())
+
+
+async def set_parallel(tx: Transaction, *, name: str, parallel_requests: int | None) -> None:
+    """Raises `UnknownNameError`. None takes the limit away."""
+    await _change(
+        tx, name, "UPDATE providers SET parallel_requests = $2 WHERE name = $1", parallel_requests
     )
+
+
+async def drain_provider(tx: Transaction, name: str) -> None:
+    """No new calls for it; running ones finish. Raises `UnknownNameError`."""
+    await _change(tx, name, "UPDATE providers SET drained_at = $2 WHERE name = $1", now_ms())
+
+
+async def resume_provider(tx: Transaction, name: str) -> None:
+    """Give it calls again, and forget that it failed. Raises `UnknownNameError`."""
+    await _change(
+        tx,
+        name,
+        "UPDATE providers SET drained_at = NULL, resumed_at = $2 WHERE name = $1",
+        now_ms(),
+    )
+
+
+async def _change(tx: Transaction, name: str, sql: str, value: int | bytes | None) -> None:
+    if not await tx.execute(sql, name, value):
+        raise UnknownNameError(f"There is no provider {name}. 'altyn provider list' shows all.")
     await bump_revision(tx)
 
 
@@ -147,7 +185,8 @@ async def set_address(tx: Transaction, *, name: str, dialect: str, base_url: str
 
 async def list_providers(database: Database, seal: Seal) -> list[Provider]:
     rows = await database.read(
-        "SELECT id, name, dialect, base_url, secret_sealed, proxy_sealed FROM providers ORDER BY id"
+        "SELECT id, name, dialect, base_url, secret_sealed, proxy_sealed, parallel_requests,"
+        " drained_at, resumed_at FROM providers ORDER BY id"
     )
     return [
         Provider(
@@ -157,8 +196,11 @@ async def list_providers(database: Database, seal: Seal) -> list[Provider]:
             base_url=base_url,
             secret=secret and seal.open(secret, purpose=f"provider:{name}"),
             proxy_url=proxy and seal.open(proxy, purpose=f"proxy:{name}"),
+            parallel_requests=parallel,
+            drained_at=drained_at,
+            resumed_at=resumed_at,
         )
-        for number, name, dialect, base_url, secret, proxy in rows
+        for number, name, dialect, base_url, secret, proxy, parallel, drained_at, resumed_at in rows
     ]
 
 

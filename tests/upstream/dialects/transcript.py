@@ -20,7 +20,7 @@ from altyn.chat import Answer, Chat, ChatEvent, Fault, UpstreamRequest, Usage
 from altyn.upstream.client import Stream
 from altyn.upstream.dialects import Dialect, get_dialect
 from altyn.upstream.provider import Provider
-from altyn.upstream.router import Target
+from altyn.upstream.router import Router, Target
 from altyn.upstream.sse import SseReader
 
 T = TypeVar("T")
@@ -166,7 +166,7 @@ def _read_whole(dialect: Dialect, back: bytes, played: Played) -> None:
 
 
 def _read_events(dialect: Dialect, pieces: Iterable[bytes], played: Played) -> None:
-    stream = Stream(NOBODY, Pieces(pieces), dialect.stream_reader())
+    stream = Stream(NOBODY, Pieces(pieces), dialect.stream_reader(), Router())
     events: list[ChatEvent] = []
     try:
         while got := at_once(stream.next()):
