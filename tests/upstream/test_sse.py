@@ -54,6 +54,15 @@ CASES = {
         b'event: message_start\ndata: {"type":"message_start"}     \n\nevent: ping\ndata: {}\n\n',
         [("message_start", b'{"type":"message_start"}     '), ("ping", b"{}")],
     ),
+    "named_burst": (
+        b"event: a\ndata: 1\n\nevent: b\ndata: 2\n\nevent: c\ndata: 3\n\n",
+        [("a", b"1"), ("b", b"2"), ("c", b"3")],
+    ),
+    "named_burst_with_a_short_and_a_long_event": (
+        b"event: a\n\nevent: b\ndata: 2\ndata: 3\n\nevent: c\ndata: 4\n\n",
+        [("b", b"2\n3"), ("c", b"4")],
+    ),
+    "named_burst_without_data": (b"event: a\nid: 1\n\nevent: b\ndata: 2\n\n", [("b", b"2")]),
     "gemini": (b'data: {"a":\r\ndata: 1}\r\n\r\n', [("", b'{"a":\n1}')]),
     "split_character": ("data: привет\n\n".encode(), [("", "привет".encode())]),
 }

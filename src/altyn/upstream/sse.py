@@ -1,7 +1,8 @@
 """Server-Sent Events, read as they come (WHATWG HTML, 9.2.6).
 
-Any cut of the same bytes gives the same events. The common case, a burst of `data: {...}` lines
-with a blank line after each, is split in C; everything else is read line by line.
+Any cut of the same bytes gives the same events. The common cases, bursts of `data: {...}` lines
+with a blank line after each, also with an `event:` line before each, are split in C; everything
+else is read line by line.
 """
 
 from altyn.chat import Fault
@@ -52,8 +53,11 @@ class SseReader:
             data = self._joined(data)
         if len(data) > LINE_BYTES_MAX:
             _check_lines(data)
-        elif not self._data and not self._name and data.startswith(b"data: "):
-            return self._read_burst(data)
+        elif not self._data and not self._name:
+            if data.startswith(b"data: "):
+                return self._read_burst(data)
+            if data.startswith(b"event: "):
+                return self._read_named_burst(data)
         return self._read_lines(data)
 
     def _with_lf_only(self, data: bytes) -> bytes:
@@ -89,6 +93,21 @@ class SseReader:
         if end < 0 or data.count(b"\n", 0, end) != 2 * (len(blocks) - 1):
             return self._read_lines(data)
         events = [("", block) for block in blocks]
+        if end + 2 < len(data):
+            events += self._read_lines(data[end + 2 :])
+        return events
+
+    def _read_named_burst(self, data: bytes) -> list[Event]:
+        end = data.rfind(b"\n\n")
+        blocks = data[7:end].split(b"\n\nevent: ")
+        if end < 0 or data.count(b"\n", 0, end) != 3 * len(blocks) - 2:
+            return self._read_lines(data)
+        events: list[Event] = []
+        for block in blocks:
+            name, found, payload = block.partition(b"\ndata: ")
+            if not found:
+                return self._read_lines(data)
+            events.append((name.decode("utf-8", "replace"), payload))
         if end + 2 < len(data):
             events += self._read_lines(data[end + 2 :])
         return events
