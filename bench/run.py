@@ -1,6 +1,6 @@
 """Measures a running Altyn: one core for the gateway, the others for load, mock and database.
 
-    python bench/run.py [sync|stream|lone|all] [--database sqlite|postgresql|both] [--quick]
+    python bench/run.py [sync|stream|lone|dialects|all] [--database NAME] [--quick]
 
 Everything happens on loopback and in a temporary folder; every process that is started is ended.
 Exits 1 when a call failed or the money is wrong, whatever the speed; a missed aim is only said.
@@ -22,6 +22,7 @@ from types import FrameType
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
+from dialects import dialects  # noqa: E402
 from drive import Size, mock_upstream  # noqa: E402 -- after the folders of the fakes are known
 from fakes.postgres import TemporaryPostgres, find_postgres_bin  # noqa: E402
 from gateway import Gateway  # noqa: E402
@@ -103,7 +104,9 @@ def databases(wanted: str) -> tuple[list[str], list[str]]:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("scenario", nargs="?", default="all", choices=[*SCENARIOS, "all"])
+    parser.add_argument(
+        "scenario", nargs="?", default="all", choices=[*SCENARIOS, "dialects", "all"]
+    )
     parser.add_argument("--database", default="both", choices=["sqlite", "postgresql", "both"])
     parser.add_argument("--seconds", type=float, help="of sync and of stream, each")
     parser.add_argument("--connections", type=int, help="of the sync load")
@@ -126,6 +129,8 @@ def chosen_size(options: argparse.Namespace) -> Size:
 
 def run(options: argparse.Namespace) -> tuple[dict[str, object], list[Row], list[str]]:
     size, cores = chosen_size(options), choose_cores()
+    if options.scenario == "dialects":
+        return machine(HERE, cores), dialects(), []
     scenarios = list(SCENARIOS) if options.scenario == "all" else [options.scenario]
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="altyn-bench-") as name:
@@ -144,6 +149,8 @@ def run(options: argparse.Namespace) -> tuple[dict[str, object], list[Row], list
             )
             rows += bench.rows
             notes += bench.notes
+        if options.scenario == "all":
+            rows += dialects()
         if "sync" in scenarios:
             rows += bare(size, cores=cores, folder=folder)
             peer_rows, peer_notes = peers(size, cores=cores, folder=folder)
