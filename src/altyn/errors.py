@@ -7,7 +7,8 @@ AltynError
   x NotFoundError 404, ModelNotFoundError 404, MethodNotAllowedError 405
   x ModelNotPricedError 409, IdempotencyConflictError 409
 * AuthenticationError 401             no key, or one that does not open the door
-  x MissingApiKeyError, InvalidApiKeyError, RevokedApiKeyError, ExpiredApiKeyError
+  x MissingApiKeyError, InvalidApiKeyError, RevokedApiKeyError, ExpiredApiKeyError,
+    DisabledApiKeyError
 * BillingError 402                    the money is not there
   x InsufficientBalanceError, KeyLimitExceededError
 * PermissionDeniedError 403           the key is good, the deed is not allowed
@@ -156,6 +157,10 @@ class RevokedApiKeyError(AuthenticationError):
 
 class ExpiredApiKeyError(AuthenticationError):
     code = "expired_api_key"
+
+
+class DisabledApiKeyError(AuthenticationError):
+    code = "disabled_api_key"
 
 
 # Money ----------------------------------------------------------------------------------------
@@ -429,6 +434,10 @@ MESSAGES: dict[str, dict[str, str]] = {
     "expired_api_key": {
         "en": "This API key has expired. Create a new one in the cabinet.",
         "ru": "Срок действия ключа API истёк. Создайте новый в личном кабинете.",
+    },
+    "disabled_api_key": {
+        "en": "This API key is disabled. Enable it in the cabinet.",
+        "ru": "Ключ API отключён. Включите его в личном кабинете.",
     },
     "insufficient_balance": {
         "en": "Not enough money: the request may cost up to {required} {currency}, "

@@ -255,3 +255,126 @@ def test_a_key_is_made_without_scripts_too(customer, open_page):
     page.get_by_role("button", name="Create the key").click()
 
     assert re.fullmatch(KEY_PATTERN, page.locator("#secret").text_content() or "")
+
+
+# What becomes of a key ---------------------------------------------------------------------------
+
+
+def status_of(cabinet, secret):
+    cabinet.run(cabinet.app.look_for_changes())
+    answer = httpx.get(f"{cabinet.base}/key", headers={"authorization": f"Bearer {secret}"})
+    return answer.json().get("error", {}).get("code", answer.status_code)
+
+
+def test_a_disabled_key_opens_nothing_until_it_is_enabled(cabinet, customer):
+    key_id, secret = customer.create_key()
+
+    customer.post(f"/app/keys/{key_id}/disable")
+    disabled = status_of(cabinet, secret)
+    customer.post(f"/app/keys/{key_id}/enable")
+
+    assert (disabled, status_of(cabinet, secret)) == ("disabled_api_key", 200)
+
+
+def rotate(person, key_id, overlap):
+    nonce = re.search(
+        r'name="nonce" value="([^"]+)"', person.get(f"/app/keys/{key_id}/rotate").text
+    )
+    answer = person.post(f"/app/keys/{key_id}/rotate", {"nonce": nonce[1], "overlap": overlap})
+    return re.search(KEY_PATTERN, answer.text)[0]
+
+
+def test_after_a_rotation_both_secrets_open_the_same_key_for_a_while(cabinet, customer):
+    key_id, old = customer.create_key()
+
+    new = rotate(customer, key_id, "hour")
+
+    assert new != old
+    assert (status_of(cabinet, new), status_of(cabinet, old)) == (200, 200)
+    assert old[-4:] in customer.get("/app/keys").text
+    cabinet.write(lambda tx: tx.execute("UPDATE keys SET old_until = 1 WHERE id = $1", key_id))
+    cabinet.app.ring.forget()
+    assert (status_of(cabinet, new), status_of(cabinet, old)) == (200, "expired_api_key")
+
+
+def test_a_rotation_can_end_the_old_secret_at_once(cabinet, customer):
+    key_id, old = customer.create_key()
+
+    new = rotate(customer, key_id, "now")
+
+    assert (status_of(cabinet, new), status_of(cabinet, old)) == (200, "expired_api_key")
+
+
+def test_the_same_rotation_happens_once(customer):
+    key_id, _ = customer.create_key()
+    form = {"nonce": "the same", "overlap": "day"}
+
+    first, second = (customer.post(f"/app/keys/{key_id}/rotate", form) for _ in range(2))
+
+    assert (first.status_code, second.status_code) == (200, 409)
+    assert not re.search(KEY_PATTERN, second.text)
+
+
+def test_the_rules_of_a_key_can_be_changed(cabinet, customer):
+    key_id, secret = customer.create_key(limit="5", expiry="30", ip_ranges="127.0.0.1")
+
+    filled = customer.get(f"/app/keys/{key_id}/edit").text
+    answer = customer.post(
+        f"/app/keys/{key_id}/edit",
+        {"name": "renamed", "limit": "7.5", "period": "day", "scopes": ["key"]},
+    )
+
+    assert 'value="5"' in filled
+    assert "127.0.0.1" in filled
+    assert answer.headers["location"] == "/app/keys"
+    assert status_of(cabinet, secret) == 200
+    ((rules),) = cabinet.read(
+        "SELECT name, limit_nanos, limit_period, scopes, expires_at FROM keys WHERE id = $1", key_id
+    )
+    assert tuple(rules) == ("renamed", 7_500_000_000, "day", '["key"]', None)
+
+
+def test_a_change_that_is_wrong_changes_nothing(cabinet, customer):
+    key_id, _ = customer.create_key(limit="5")
+
+    answer = customer.post(f"/app/keys/{key_id}/edit", {"name": "", "limit": "much"})
+
+    assert answer.status_code == 422
+    ((rules),) = cabinet.read("SELECT name, limit_nanos FROM keys WHERE id = $1", key_id)
+    assert tuple(rules) == ("prod", 5_000_000_000)
+
+
+@pytest.mark.parametrize("deed", ["edit", "rotate", "disable", "enable", "test", "revoke"])
+def test_nobody_does_anything_with_somebody_elses_key(cabinet, customer, deed):
+    key_id, secret = customer.create_key("mine")
+    form = {"name": "stolen", "scopes": SCOPES, "nonce": "x", "overlap": "now"}
+    with sign_in(cabinet) as other:
+        assert other.post(f"/app/keys/{key_id}/{deed}", form).status_code == 404
+        assert other.get(f"/app/keys/{key_id}/{deed}").status_code in (404, 405)
+
+    assert status_of(cabinet, secret) == 200
+
+
+@pytest.mark.parametrize("deed", ["edit", "rotate", "disable", "enable"])
+def test_what_is_revoked_stays_so(cabinet, customer, deed):
+    key_id, secret = customer.create_key()
+    customer.post(f"/app/keys/{key_id}/revoke")
+
+    answer = customer.post(f"/app/keys/{key_id}/{deed}", {"name": "x", "scopes": SCOPES})
+
+    assert answer.status_code == 404
+    assert status_of(cabinet, secret) == "revoked_api_key"
+
+
+def test_a_rotated_key_shows_its_new_secret_in_the_dialog(customer, open_page):
+    customer.create_key("prod")
+    page = open_page(customer, "/app/keys")
+
+    page.get_by_role("button", name="Actions for prod").click()
+    page.get_by_role("link", name="New secret…").click()
+    page.get_by_role("button", name="Make a new secret").click()
+    secret = page.locator("#secret").text_content() or ""
+
+    assert re.fullmatch(KEY_PATTERN, secret)
+    assert page.locator("#keys tbody tr").count() == 1
+    assert secret[-4:] in page.locator("#keys tbody tr").text_content()

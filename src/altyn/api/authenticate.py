@@ -8,6 +8,7 @@ from altyn.api.request import Request
 from altyn.database.engine import now_ms
 from altyn.errors import (
     AccountFrozenError,
+    DisabledApiKeyError,
     ExpiredApiKeyError,
     InsufficientScopeError,
     InvalidApiKeyError,
@@ -54,6 +55,8 @@ class Doorkeeper:
         key = caller.key
         if key.revoked_at is not None:
             raise RevokedApiKeyError
+        if key.disabled_at is not None:
+            raise DisabledApiKeyError
         if key.rules.expires_at is not None and key.rules.expires_at <= now_ms():
             raise ExpiredApiKeyError
         if caller.networks is not None and not _inside(

@@ -11,7 +11,7 @@ from altyn.money import Nanos
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-State = Literal["active", "limit_reached", "expired", "revoked"]
+State = Literal["active", "disabled", "limit_reached", "expired", "revoked"]
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -78,6 +78,8 @@ def _state(key: Key, spent_nanos: Nanos, now: int) -> State:
     rules = key.rules
     if key.revoked_at is not None:
         return "revoked"
+    if key.disabled_at is not None:
+        return "disabled"
     if rules.expires_at is not None and rules.expires_at <= now:
         return "expired"
     if rules.limit_nanos is not None and spent_nanos >= rules.limit_nanos:

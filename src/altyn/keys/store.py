@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from altyn.database.bulk import Row
 from altyn.database.engine import Database, Transaction, bump_revision, now_ms
@@ -43,6 +43,9 @@ class Key(Struct, frozen=True, kw_only=True):
     last_four: str
     created_at: int
     revoked_at: int | None
+    disabled_at: int | None = None
+    old_last_four: str | None = None
+    old_until: int | None = None
     rules: KeyRules
 
 
@@ -69,7 +72,8 @@ class Caller(Struct, frozen=True, kw_only=True):
 KEY_COLUMNS = (
     "k.id, k.account_id, k.name, k.mode, k.prefix, k.last_four, k.created_at, k.revoked_at,"
     " k.limit_nanos, k.limit_period, k.expires_at, k.models, k.ip_ranges, k.scopes,"
-    " k.requests_per_minute, k.tokens_per_minute, k.parallel_requests"
+    " k.requests_per_minute, k.tokens_per_minute, k.parallel_requests,"
+    " k.disabled_at, k.old_last_four, k.old_until"
 )
 
 
@@ -127,11 +131,15 @@ def check_rules(rules: KeyRules) -> None:
 
 
 async def find_caller(database: Database, key_digest: bytes) -> Caller | None:
-    """Who a key belongs to. Revoked and expired keys are found too: their error says so."""
+    """Who a key belongs to. Revoked and expired keys are found too: their error says so.
+
+    A secret from before a rotation is found as well: to it the key expires when the overlap ends.
+    """
     rows = await database.read(
         f"SELECT {KEY_COLUMNS}, a.frozen_at, a.price_group, a.requests_per_minute,"
-        " a.tokens_per_minute, a.parallel_requests"
-        " FROM keys k JOIN accounts a ON a.id = k.account_id WHERE k.digest = $1",
+        " a.tokens_per_minute, a.parallel_requests, k.digest = $1"
+        " FROM keys k JOIN accounts a ON a.id = k.account_id"
+        " WHERE k.digest = $1 OR k.old_digest = $1",
         key_digest,
     )
     return _caller(rows[0]) if rows else None
@@ -144,6 +152,84 @@ async def list_keys(database: Database, *, account_id: int | None = None) -> lis
         account_id,
     )
     return [_key(row) for row in rows]
+
+
+async def change_key(
+    tx: Transaction, key_id: int, *, account_id: int, name: str, rules: KeyRules
+) -> None:
+    """Give a key of this account another name and other rules; what it has spent stays spent.
+
+    Raises `UnknownNameError`, or `OperatorError` for a rule that cannot be kept.
+    """
+    check_rules(rules)
+    changed = await tx.execute(
+        "UPDATE keys SET name = $3, limit_nanos = $4, limit_period = $5, models = $6,"
+        " ip_ranges = $7, scopes = $8, requests_per_minute = $9, tokens_per_minute = $10,"
+        " parallel_requests = $11, expires_at = $12"
+        " WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL",
+        key_id,
+        account_id,
+        name,
+        rules.limit_nanos,
+        rules.limit_period,
+        _list(rules.models),
+        _list(rules.ip_ranges),
+        _list(rules.scopes),
+        rules.requests_per_minute,
+        rules.tokens_per_minute,
+        rules.parallel_requests,
+        rules.expires_at,
+    )
+    await _told(tx, changed, key_id)
+
+
+async def rotate_key(
+    tx: Transaction, key_id: int, *, account_id: int, pepper: bytes, overlap_ms: int
+) -> str:
+    """Give a key a new secret and return it; the old one still opens for *overlap_ms*.
+
+    One that was old already opens nothing from now on. Raises `UnknownNameError`.
+    """
+    found = await tx.fetch(
+        "SELECT mode FROM keys WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL",
+        key_id,
+        account_id,
+    )
+    secret = mint(found[0][0]) if found else ""
+    shown = parse(secret)
+    changed = 0
+    if shown is not None:
+        changed = await tx.execute(
+            "UPDATE keys SET old_digest = digest, old_last_four = last_four, old_until = $2,"
+            " digest = $3, prefix = $4, last_four = $5 WHERE id = $1",
+            key_id,
+            now_ms() + overlap_ms,
+            digest(secret, pepper),
+            shown.prefix,
+            shown.last_four,
+        )
+    await _told(tx, changed, key_id)
+    return secret
+
+
+async def disable_key(
+    tx: Transaction, key_id: int, *, account_id: int, disabled: bool = True
+) -> None:
+    """Let a key of this account open nothing, or let it open again. Raises `UnknownNameError`."""
+    changed = await tx.execute(
+        "UPDATE keys SET disabled_at = $3 WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL",
+        key_id,
+        account_id,
+        now_ms() if disabled else None,
+    )
+    await _told(tx, changed, key_id)
+
+
+async def _told(tx: Transaction, changed: int, key_id: int) -> None:
+    """Tell every process, if there was anything to change."""
+    if not changed:
+        raise UnknownNameError(f"There is no key {key_id}. 'altyn key list' shows all.")
+    await bump_revision(tx)
 
 
 async def revoke_key(tx: Transaction, key_id: int, *, account_id: int | None = None) -> None:
@@ -199,27 +285,38 @@ def _key(row: Row) -> Key:
             tokens_per_minute=row[15],
             parallel_requests=row[16],
         ),
+        disabled_at=row[17],
+        old_last_four=row[18],
+        old_until=row[19],
     )
 
 
 def _caller(row: Row) -> Caller:
     key = _key(row)
+    if not row[25]:
+        key = _until(key, key.old_until or 0)
     ranges = key.rules.ip_ranges
     return Caller(
         key=key,
         account=Account(
             id=key.account_id,
-            frozen=row[17] is not None,
-            price_group=row[18],
-            requests_per_minute=row[19],
-            tokens_per_minute=row[20],
-            parallel_requests=row[21],
+            frozen=row[20] is not None,
+            price_group=row[21],
+            requests_per_minute=row[22],
+            tokens_per_minute=row[23],
+            parallel_requests=row[24],
         ),
         models=None if key.rules.models is None else frozenset(key.rules.models),
         networks=None
         if ranges is None
         else tuple(ipaddress.ip_network(text, strict=False) for text in ranges),
     )
+
+
+def _until(key: Key, at_ms: int) -> Key:
+    """The key as it is to whoever holds its old secret."""
+    expires_at = min(at_ms, key.rules.expires_at or at_ms)
+    return structs.replace(key, rules=structs.replace(key.rules, expires_at=expires_at))
 
 
 def _list(values: Sequence[str] | None) -> str | None:

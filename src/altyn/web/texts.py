@@ -7,6 +7,9 @@ def N_(text: str) -> str:  # noqa: N802 -- the name that gettext's tools know
 
 
 TOASTS = {
+    "key_changed": N_("The key is changed. Its new rules hold within a second."),
+    "key_disabled": N_("The key is disabled. No call with it is taken until you enable it."),
+    "key_enabled": N_("The key is enabled."),
     "key_revoked": N_("The key is revoked. No call with it is taken any more."),
     "signed_out": N_("You are signed out."),
     "saved": N_("Saved."),

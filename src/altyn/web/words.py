@@ -58,6 +58,11 @@ class Words:
         self._zone = ZoneInfo(zone)
         self._translations = read_translations(language)
 
+    @property
+    def now(self) -> int:
+        """The moment of the page, in milliseconds."""
+        return now_ms()
+
     # Texts ------------------------------------------------------------------------------------
 
     def gettext(self, text: str, **facts: Any) -> str:

@@ -9,8 +9,8 @@ from msgspec import Struct
 from altyn.database.engine import now_ms
 from altyn.errors import InvalidAmountError, OperatorError
 from altyn.keys.key import Mode, Period
-from altyn.keys.store import SCOPES, KeyRules, check_rules
-from altyn.money import Nanos, parse_nanos
+from altyn.keys.store import SCOPES, Key, KeyRules, check_rules
+from altyn.money import Nanos, format_short, parse_nanos
 from altyn.web.visit import Visit
 
 T = TypeVar("T")
@@ -44,6 +44,31 @@ class KeyForm(Struct, frozen=True, kw_only=True):
 
 
 BLANK = KeyForm()
+
+
+def written_form(key: Key) -> KeyForm:
+    """The form as it would have to be filled in to make this key."""
+    rules = key.rules
+    # The rule is the midnight after the last day.
+    last_day = rules.expires_at and datetime.fromtimestamp(rules.expires_at // 1000 - 1, UTC)
+    return KeyForm(
+        name=key.name,
+        mode=key.mode,
+        limit="" if rules.limit_nanos is None else format_short(rules.limit_nanos),
+        period=rules.limit_period,
+        models=rules.models or (),
+        requests_per_minute=_text(rules.requests_per_minute),
+        tokens_per_minute=_text(rules.tokens_per_minute),
+        parallel_requests=_text(rules.parallel_requests),
+        expiry="date" if last_day else "never",
+        expires_on=f"{last_day:%Y-%m-%d}" if last_day else "",
+        ip_ranges="\n".join(rules.ip_ranges or ()),
+        scopes=rules.scopes or SCOPES,
+    )
+
+
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)
 
 
 async def read_key_form(visit: Visit) -> tuple[KeyForm, KeyRules | None, dict[str, str]]:
