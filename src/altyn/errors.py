@@ -7,8 +7,7 @@ AltynError
   x NotFoundError 404, ModelNotFoundError 404, MethodNotAllowedError 405
   x ModelNotPricedError 409, IdempotencyConflictError 409
 * AuthenticationError 401             no key, or one that does not open the door
-  x MissingApiKeyError, InvalidApiKeyError, RevokedApiKeyError, ExpiredApiKeyError,
-    DisabledApiKeyError
+  x MissingApiKeyError, InvalidApiKeyError; Revoked-, Expired-, DisabledApiKeyError
 * BillingError 402                    the money is not there
   x InsufficientBalanceError, KeyLimitExceededError
 * PermissionDeniedError 403           the key is good, the deed is not allowed
@@ -235,8 +234,7 @@ class TooManyConcurrentRequestsError(RateLimitError):
 # Us and the other side of us ------------------------------------------------------------------
 
 
-class InternalError(AltynError):
-    pass
+class InternalError(AltynError): ...
 
 
 class UpstreamError(AltynError):
@@ -300,20 +298,16 @@ class InvalidAmountError(OperatorError):
         )
 
 
-class SettingError(OperatorError):
-    pass
+class SettingError(OperatorError): ...
 
 
-class StoreLockedError(OperatorError):
-    pass
+class StoreLockedError(OperatorError): ...
 
 
-class AlreadyExistsError(OperatorError):
-    pass
+class AlreadyExistsError(OperatorError): ...
 
 
-class UnknownNameError(OperatorError):
-    pass
+class UnknownNameError(OperatorError): ...
 
 
 class LedgerBrokenError(OperatorError):
