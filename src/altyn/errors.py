@@ -7,7 +7,7 @@ AltynError
   x NotFoundError 404, ModelNotFoundError 404, MethodNotAllowedError 405
   x ModelNotPricedError 409, IdempotencyConflictError 409
 * AuthenticationError 401             no key, or one that does not open the door
-  x MissingApiKeyError, InvalidApiKeyError; Revoked-, Expired-, DisabledApiKeyError
+  x MissingApiKeyError, InvalidApiKeyError, RevokedApiKeyError, ExpiredApiKeyError
 * BillingError 402                    the money is not there
   x InsufficientBalanceError, KeyLimitExceededError
 * PermissionDeniedError 403           the key is good, the deed is not allowed
@@ -158,10 +158,6 @@ class ExpiredApiKeyError(AuthenticationError):
     code = "expired_api_key"
 
 
-class DisabledApiKeyError(AuthenticationError):
-    code = "disabled_api_key"
-
-
 # Money ----------------------------------------------------------------------------------------
 
 
@@ -234,7 +230,8 @@ class TooManyConcurrentRequestsError(RateLimitError):
 # Us and the other side of us ------------------------------------------------------------------
 
 
-class InternalError(AltynError): ...
+class InternalError(AltynError):
+    pass
 
 
 class UpstreamError(AltynError):
@@ -298,16 +295,20 @@ class InvalidAmountError(OperatorError):
         )
 
 
-class SettingError(OperatorError): ...
+class SettingError(OperatorError):
+    pass
 
 
-class StoreLockedError(OperatorError): ...
+class StoreLockedError(OperatorError):
+    pass
 
 
-class AlreadyExistsError(OperatorError): ...
+class AlreadyExistsError(OperatorError):
+    pass
 
 
-class UnknownNameError(OperatorError): ...
+class UnknownNameError(OperatorError):
+    pass
 
 
 class LedgerBrokenError(OperatorError):
@@ -422,16 +423,12 @@ MESSAGES: dict[str, dict[str, str]] = {
         "ru": "Ключ API недействителен. Проверьте, что он скопирован целиком.",
     },
     "revoked_api_key": {
-        "en": "This API key was revoked. Create a new one in the cabinet.",
-        "ru": "Ключ API отозван. Создайте новый в личном кабинете.",
+        "en": "This API key was revoked or disabled. The cabinet enables it or makes another.",
+        "ru": "Ключ API отозван или отключён. Включить или создать новый можно в кабинете.",
     },
     "expired_api_key": {
         "en": "This API key has expired. Create a new one in the cabinet.",
         "ru": "Срок действия ключа API истёк. Создайте новый в личном кабинете.",
-    },
-    "disabled_api_key": {
-        "en": "This API key is disabled. Enable it in the cabinet.",
-        "ru": "Ключ API отключён. Включите его в личном кабинете.",
     },
     "insufficient_balance": {
         "en": "Not enough money: the request may cost up to {required} {currency}, "

@@ -13,7 +13,7 @@ from altyn.database.engine import Transaction, bump_revision, now_ms
 from altyn.errors import AltynError
 from altyn.gateway.shelf import Shelf
 from altyn.keys.key import mint
-from altyn.keys.store import KeyRules, disable_key, revoke_key
+from altyn.keys.store import KeyRules, revoke_key
 from fakes.caller import Caller, Said
 from fakes.gateway import Customer, Gateway
 from fakes.openai_server import Reply
@@ -83,12 +83,6 @@ def frozen(scene: Scene) -> Said:
 
 def revoked(scene: Scene) -> Said:
     scene.house.write(lambda tx: revoke_key(tx, scene.alice.key_id))
-    return scene.caller.chat()
-
-
-def disabled(scene: Scene) -> Said:
-    alice = scene.alice
-    scene.house.write(lambda tx: disable_key(tx, alice.key_id, account_id=alice.account_id))
     return scene.caller.chat()
 
 
@@ -181,7 +175,6 @@ TABLE: dict[str, tuple[int, str, str | None, Callable[[Scene], Said]]] = {
         None,
         lambda scene: scene.with_rules(expires_at=1).get("/balance"),
     ),
-    "disabled_api_key": (401, "authentication_error", None, disabled),
     "insufficient_balance": (402, "billing_error", None, poor),
     "key_limit_exceeded": (
         402,

@@ -146,7 +146,7 @@ def test_a_revoked_key_opens_nothing_and_stays_in_the_list(cabinet, customer):
     cabinet.run(cabinet.app.look_for_changes())
     refused = httpx.get(f"{cabinet.base}/key", headers={"authorization": f"Bearer {secret}"})
     assert refused.json()["error"]["code"] == "revoked_api_key"
-    assert "was revoked" in customer.post(f"/app/keys/{key_id}/test").text
+    assert "was revoked or disabled" in customer.post(f"/app/keys/{key_id}/test").text
 
 
 def test_somebody_elses_key_is_not_there(cabinet, customer):
@@ -273,7 +273,7 @@ def test_a_disabled_key_opens_nothing_until_it_is_enabled(cabinet, customer):
     disabled = status_of(cabinet, secret)
     customer.post(f"/app/keys/{key_id}/enable")
 
-    assert (disabled, status_of(cabinet, secret)) == ("disabled_api_key", 200)
+    assert (disabled, status_of(cabinet, secret)) == ("revoked_api_key", 200)
 
 
 def rotate(person, key_id, overlap):

@@ -8,7 +8,6 @@ from altyn.api.request import Request
 from altyn.database.engine import now_ms
 from altyn.errors import (
     AccountFrozenError,
-    DisabledApiKeyError,
     ExpiredApiKeyError,
     InsufficientScopeError,
     InvalidApiKeyError,
@@ -53,10 +52,8 @@ class Doorkeeper:
 
     def _check(self, caller: Caller, request: Request, scope: str) -> None:
         key = caller.key
-        if key.revoked_at is not None:
+        if key.revoked_at is not None or key.disabled_at is not None:
             raise RevokedApiKeyError
-        if key.disabled_at is not None:
-            raise DisabledApiKeyError
         if key.rules.expires_at is not None and key.rules.expires_at <= now_ms():
             raise ExpiredApiKeyError
         if caller.networks is not None and not _inside(

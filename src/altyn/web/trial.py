@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 from altyn.chat import ChatBody
 from altyn.database.engine import now_ms
-from altyn.errors import AltynError, DisabledApiKeyError, ExpiredApiKeyError, RevokedApiKeyError
+from altyn.errors import AltynError, ExpiredApiKeyError, RevokedApiKeyError
 from altyn.gateway.order import take_order
 from altyn.keys.limits import Limits, Rates
 from altyn.keys.store import Account, Caller, Key
@@ -78,10 +78,8 @@ async def _call(visit: Visit, key: Key) -> Trial:
 
 def _caller(visit: Visit, key: Key) -> Caller:
     """Whoever would call with this key, in test mode and from our own address."""
-    if key.revoked_at is not None:
+    if key.revoked_at is not None or key.disabled_at is not None:
         raise RevokedApiKeyError
-    if key.disabled_at is not None:
-        raise DisabledApiKeyError
     if key.rules.expires_at is not None and key.rules.expires_at <= now_ms():
         raise ExpiredApiKeyError
     return Caller(
