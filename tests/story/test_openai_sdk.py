@@ -12,6 +12,7 @@ import openai
 import pytest
 from books import books_agree
 from calls import HELLO, MODEL
+from pydantic import BaseModel
 from shops import Shop
 
 from altyn.keys.store import KeyRules
@@ -42,6 +43,11 @@ SCHEMA = {
         },
     },
 }
+
+
+class Place(BaseModel):
+    city: str
+    degrees: int
 
 
 def open_client(shop: Shop, key: str | None = None) -> openai.OpenAI:
@@ -145,6 +151,36 @@ def test_an_answer_follows_a_json_schema(client: openai.OpenAI, small_shop: Shop
     assert isinstance(place["city"], str)
     assert isinstance(place["degrees"], int)
     books_agree(*small_shop)
+
+
+def test_an_answer_is_parsed_into_a_class_of_the_customers(
+    client: openai.OpenAI, small_shop: Shop
+) -> None:
+    answer = client.chat.completions.parse(
+        model="sandbox/echo", messages=HELLO, response_format=Place
+    )
+
+    assert isinstance(answer.choices[0].message.parsed, Place)
+    books_agree(*small_shop)
+
+
+def test_two_streamed_calls_of_one_tool_are_told_apart_and_answered(
+    client: openai.OpenAI, small_shop: Shop
+) -> None:
+    twice = (*CALL, ("weather", '{"city": "Rīga"}'))
+    small_shop.vendor.says(Reply(tools=twice), Reply(text="It is warmer in Rome."))
+
+    with client.chat.completions.stream(model=MODEL, messages=HELLO, tools=[TOOL]) as stream:
+        said = stream.get_final_completion().choices[0].message
+    results = [
+        {"role": "tool", "tool_call_id": call.id, "content": call.function.arguments}
+        for call in said.tool_calls
+    ]
+    answer = create(client, tools=[TOOL], messages=[*HELLO, said, *results])
+
+    assert [(call.function.name, call.function.arguments) for call in said.tool_calls] == [*twice]
+    assert answer.choices[0].message.content == "It is warmer in Rome."
+    assert len(books_agree(*small_shop)) == 2
 
 
 def test_the_models_are_listed_and_one_is_retrieved(client: openai.OpenAI) -> None:
@@ -284,6 +320,20 @@ def test_the_javascript_client_uses_a_tool(node_folder: Path, small_shop: Shop) 
 
     assert told == {"called": "weather", "text": "21 degrees in Rome."}
     assert len(books_agree(*small_shop)) == 2
+
+
+@pytest.mark.parametrize("scenario", ["runTools", "runToolsStreamed"])
+def test_the_javascript_clients_own_loop_runs_a_tool(
+    node_folder: Path, small_shop: Shop, scenario: str
+) -> None:
+    small_shop.vendor.says(Reply(tools=CALL), Reply(text="21 degrees in Rome."))
+
+    told = run_node(node_folder, small_shop, scenario)
+
+    generations = books_agree(*small_shop)
+    tokens = sum(generation["total_tokens"] for generation in generations)
+    assert told == {"called": ["Rome"], "text": "21 degrees in Rome.", "tokens": tokens}
+    assert len(generations) == 2
 
 
 def test_the_javascript_client_lists_the_models(node_folder: Path, small_shop: Shop) -> None:

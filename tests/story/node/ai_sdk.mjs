@@ -3,7 +3,7 @@ import { createOpenAI } from '@ai-sdk/openai'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { generateText, jsonSchema, Output, stepCountIs, streamText, tool } from 'ai'
 
-const [provider, model] = process.argv.slice(2)
+const [provider, ...models] = process.argv.slice(2)
 const address = { baseURL: process.env.GATEWAY_URL, apiKey: process.env.GATEWAY_KEY }
 const openai = createOpenAI(address)
 const compatible = createOpenAICompatible({
@@ -31,22 +31,22 @@ const place = jsonSchema({
   additionalProperties: false,
 })
 
-async function whole() {
-  const { text, finishReason, usage } = await generateText({ model: named(model), prompt, maxRetries })
+async function whole(model) {
+  const { text, finishReason, usage } = await generateText({ model, prompt, maxRetries })
   return { text, finishReason, total: usage.totalTokens }
 }
 
-async function stream() {
-  const answer = streamText({ model: named(model), prompt, maxRetries })
+async function stream(model) {
+  const answer = streamText({ model, prompt, maxRetries })
   let text = ''
   for await (const part of answer.textStream) text += part
   const usage = await answer.usage
   return { text, finishReason: await answer.finishReason, total: usage.totalTokens }
 }
 
-async function toolLoop(ask) {
+async function toolLoop(model, ask) {
   const answer = await ask({
-    model: named(model),
+    model,
     prompt,
     maxRetries,
     tools: { weather },
@@ -58,9 +58,9 @@ async function toolLoop(ask) {
   return { called, results, text: await answer.text }
 }
 
-async function structured() {
+async function structured(model) {
   const output = Output.object({ schema: place })
-  const answer = await generateText({ model: named('sandbox/echo'), prompt, maxRetries, output })
+  const answer = await generateText({ model, prompt, maxRetries, output })
   return answer.output
 }
 
@@ -73,12 +73,16 @@ async function failure() {
   throw new Error('the call did not fail')
 }
 
-const found = {
-  whole: await whole(),
-  stream: await stream(),
-  toolLoop: await toolLoop(generateText),
-  streamedToolLoop: await toolLoop(streamText),
-  structured: await structured(),
-  failure: await failure(),
+const found = {}
+for (const id of models) {
+  const model = named(id)
+  found[id] = {
+    whole: await whole(model),
+    stream: await stream(model),
+    toolLoop: await toolLoop(model, generateText),
+    streamedToolLoop: await toolLoop(model, streamText),
+    structured: await structured(model),
+  }
 }
+found.failure = await failure()
 console.log(JSON.stringify(found))

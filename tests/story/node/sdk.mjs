@@ -52,6 +52,29 @@ async function toolLoop() {
   return { called: call.function.name, text: second.choices[0].message.content }
 }
 
+// The client's own agent: it runs the tool and asks again until there is an answer.
+async function runTools(options = {}) {
+  const called = []
+  const weather = ({ city }) => {
+    called.push(city)
+    return '21 degrees'
+  }
+  const { name, parameters } = tools[0].function
+  const runner = client.chat.completions.runTools({
+    model,
+    messages,
+    tools: [{ type: 'function', function: { name, parameters, function: weather, parse: JSON.parse } }],
+    ...options,
+  })
+  const text = await runner.finalContent()
+  const { total_tokens: tokens } = await runner.totalUsage()
+  return { called, text, tokens }
+}
+
+async function runToolsStreamed() {
+  return runTools({ stream: true, stream_options: { include_usage: true } })
+}
+
 async function modelsListed() {
   const listed = []
   for await (const card of client.models.list()) listed.push(card.id)
@@ -74,5 +97,5 @@ async function failure() {
   throw new Error('the call did not fail')
 }
 
-const scenarios = { whole, stream, toolLoop, modelsListed, failure }
+const scenarios = { whole, stream, toolLoop, runTools, runToolsStreamed, modelsListed, failure }
 console.log(JSON.stringify(await scenarios[scenario]()))

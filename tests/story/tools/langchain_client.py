@@ -80,8 +80,8 @@ def tool_loop(model: ChatOpenAI, *, streamed: bool) -> dict[str, Any]:
     return {"called": called, "results": results, "text": ask().content}
 
 
-def structured() -> dict[str, Any]:
-    asked = open_model("sandbox/echo").with_structured_output(Place)
+def structured(model: ChatOpenAI) -> dict[str, Any]:
+    asked = model.with_structured_output(Place)
     return Place.model_validate(asked.invoke(PROMPT)).model_dump()
 
 
@@ -93,18 +93,17 @@ def failure() -> dict[str, Any]:
     raise AssertionError("the call did not fail")
 
 
-def main(name: str) -> None:
+def try_out(name: str) -> dict[str, Any]:
     model = open_model(name)
-    found = {
+    return {
         "whole": whole(model),
         "stream": stream(model),
         "toolLoop": tool_loop(model, streamed=False),
         "streamedToolLoop": tool_loop(model, streamed=True),
-        "structured": structured(),
-        "failure": failure(),
+        "structured": structured(model),
     }
-    sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    found = {name: try_out(name) for name in sys.argv[1:]}
+    sys.stdout.write(json.dumps({**found, "failure": failure()}))
