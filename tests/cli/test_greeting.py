@@ -3,12 +3,15 @@ import re
 import pytest
 
 from altyn.cli import serve
+from altyn.control.models import Ending
 from altyn.control.start import Start
 from altyn.keys.key import KEY_PATTERN, mint
 from altyn.settings import read_settings
 
 
-def greet(home, *, test_key=None, owner_ticket=None, providers=(), moved_from=0, **options):
+def greet(
+    home, *, test_key=None, owner_ticket=None, providers=(), moved_from=0, endings=(), **options
+):
     settings = read_settings({}, home=home, overrides=options)
     start = Start(
         revision_before=None,
@@ -18,6 +21,7 @@ def greet(home, *, test_key=None, owner_ticket=None, providers=(), moved_from=0,
         providers=providers,
         test_key=test_key,
         owner_ticket=owner_ticket,
+        endings=endings,
     )
     serve._greet(settings, start, moved_from=moved_from)
 
@@ -67,6 +71,19 @@ def test_it_is_said_aloud(tmp_path, capsys, options, said):
     greet(tmp_path, **options)
 
     assert said in capsys.readouterr().out
+
+
+def test_models_that_end_soon_are_named_and_those_that_have_ended_are_not(tmp_path, capsys):
+    endings = [
+        Ending(model=f"a/{when}", retires_at="2026-12-11", retired=retired, replaced_by=None)
+        for when, retired in (("soon", False), ("past", True))
+    ]
+
+    greet(tmp_path, endings=tuple(endings))
+
+    said = capsys.readouterr().out
+    assert "Warning: vendors retire a/soon on 2026-12-11." in said
+    assert "a/past" not in said
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
