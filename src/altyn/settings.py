@@ -171,6 +171,12 @@ SETTINGS: tuple[SettingDoc, ...] = (
         text="The language of messages when a caller does not ask for one.",
     ),
     SettingDoc(
+        name="prices_shown_to",
+        form=_choice("everybody", "members"),
+        default="everybody",
+        text="Who sees models and prices in the browser: everybody, or members, who signed in.",
+    ),
+    SettingDoc(
         name="log_level",
         form=_choice("debug", "info", "warning", "error"),
         default="info",
@@ -304,6 +310,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_url: str
     currency: str
     language: str
+    prices_shown_to: str
     log_level: str
     log_format: str
     redis_url: str | None

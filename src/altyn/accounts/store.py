@@ -154,6 +154,12 @@ async def freeze_account(tx: Transaction, account_id: int, *, frozen: bool = Tru
     await bump_revision(tx)
 
 
+async def find_price_group(database: Database, account_id: int) -> str | None:
+    """The group whose prices an account pays; None: everybody's."""
+    rows = await database.read("SELECT price_group FROM accounts WHERE id = $1", account_id)
+    return rows[0][0] if rows else None
+
+
 async def set_price_group(tx: Transaction, account_id: int, group: str | None) -> None:
     """Sell to an account at the prices of a group, from its next call on; None: at everybody's."""
     await tx.execute("UPDATE accounts SET price_group = $2 WHERE id = $1", account_id, group)

@@ -2,14 +2,11 @@
 
 from altyn.api.authenticate import Doorkeeper
 from altyn.api.request import Reply, Request, json_reply
-from altyn.api.usage import iso
 from altyn.api.wire import Architecture, ModelCard, ModelList, Pricing
-from altyn.catalog.load import Standing
-from altyn.catalog.model import Model
 from altyn.catalog.pricebook import Rate
-from altyn.database.engine import now_ms
 from altyn.errors import ModelNotFoundError
 from altyn.gateway.desk import Desk
+from altyn.gateway.offer import Offer, offer
 from altyn.gateway.shelf import Goods, Shelf
 from altyn.keys.store import Caller
 from altyn.money import format_per_token, format_short
@@ -41,33 +38,35 @@ class Models:
         return self.desk.shelf
 
     def _card(self, goods: Goods, caller: Caller, request: Request) -> ModelCard:
-        model, name = goods.model, goods.name
-        standing = self._shelf().catalog.standing(name)
-        named = self._shelf().catalog.models[name]
-        rate = self._shelf().catalog.find_rate(model.id, caller.account.price_group, now_ms())
+        told = offer(
+            goods,
+            self._shelf(),
+            self.desk.client.router,
+            price_group=caller.account.price_group,
+        )
+        model, rate, ends = told.model, told.rate, told.retires_at
         return ModelCard(
-            id=name,
+            id=told.id,
             object="model",
             created=model.created,
             owned_by=model.vendor,
-            name=named.name,
-            description=describe(goods, named, request.language),
+            name=told.named.name,
+            description=told.describe(request.language),
             context_length=model.context_length,
-            max_output_tokens=min(model.max_output_tokens, model.max_tokens_cap),
+            max_output_tokens=told.max_output_tokens,
             architecture=Architecture(model.input_modalities, model.output_modalities),
             supported_parameters=model.supported_parameters,
             pricing=self._pricing(rate) if rate is not None else None,
-            available=rate is not None and self._can_be_served(goods, caller),
-            retires_at=_retires_at(named, standing),
-            replaced_by=_replaced_by(goods, named, standing),
+            available=self._is_available(told, caller),
+            retires_at=None if ends is None else ends.isoformat(),
+            replaced_by=told.replaced_by,
         )
 
-    def _can_be_served(self, goods: Goods, caller: Caller) -> bool:
+    def _is_available(self, told: Offer, caller: Caller) -> bool:
         """Told as it is for this key: a test key is always answered, by the sandbox."""
         if caller.key.mode == "test":
-            return bool(self._shelf().test_targets(goods.model))
-        router = self.desk.client.router
-        return any(router.can_serve(target) for target in goods.targets)
+            return told.rate is not None and bool(self._shelf().test_targets(told.model))
+        return told.available
 
     def _pricing(self, rate: Rate) -> Pricing:
         at = rate.price.bracket_at(0)
@@ -80,38 +79,3 @@ class Models:
             request=format_short(rate.price.request),
             image=format_per_token(at.image),
         )
-
-
-SERVED_AS = {
-    "en": "Answered by {model}, at its price: {name} is no longer served. ",
-    "ru": "Отвечает {model}, по своей цене: {name} больше не обслуживается. ",
-}
-RETIRED = {
-    "en": "Retired on {day}. ",
-    "ru": "Снята с обслуживания {day}. ",
-}
-
-
-def describe(goods: Goods, named: Model, language: str) -> str:
-    """What a model is, after the truth about who answers to its name."""
-    text = goods.model.description.in_language(language)
-    if goods.model.id != goods.name:
-        return SERVED_AS[language].format(model=goods.model.id, name=named.name) + text
-    retired_at = goods.life.retired_at(now_ms())
-    if retired_at is not None and not goods.targets:
-        return RETIRED[language].format(day=iso(retired_at)[:10]) + text
-    return text
-
-
-def _replaced_by(goods: Goods, named: Model, standing: Standing) -> str | None:
-    """Who answers already; else the operator's successor, or the vendor's."""
-    if goods.model.id != goods.name:
-        return goods.model.id
-    return standing.replaced_by or named.lifecycle.replaced_by
-
-
-def _retires_at(named: Model, standing: Standing) -> str | None:
-    """The day of its end: the operator's, else its vendor's."""
-    if standing.retires_at is not None:
-        return iso(standing.retires_at)[:10]
-    return None if named.retires_at is None else named.retires_at.isoformat()

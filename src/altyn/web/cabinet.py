@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 import structlog
 from starlette.datastructures import FormData
@@ -160,7 +160,7 @@ class Cabinet:
             raise ForeignFormError
         self._count(route, visit)
         if route.access != "anybody" and visit.person is None:
-            return _to_login(visit)
+            return visit.go_to_login()
         if not may(route.access, visit.person):
             raise NotAllowedError
         if route.method == "POST":
@@ -187,12 +187,6 @@ class Cabinet:
         self._turnstile.enter(
             f"{route.method} {route.path}", who, per_minute=route.limit.per_minute
         )
-
-
-def _to_login(visit: Visit) -> Response:
-    """To the door, and back here afterwards; back from a form there is nothing to come back to."""
-    wanted = visit.here if visit.request.method == "GET" and not visit.wants_part else "/app"
-    return visit.go(f"/login?next={quote(wanted)}")
 
 
 async def _read_form(request: Request) -> FormData:

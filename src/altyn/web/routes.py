@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 from starlette.responses import Response
 
-from altyn.web.pages import choices, entrance, front, keys, overview, setup
+from altyn.web.pages import choices, entrance, front, keys, models, overview, setup
 from altyn.web.rate import Limit
 from altyn.web.session import SignedIn
 from altyn.web.visit import Visit
@@ -60,6 +60,9 @@ ROUTES = (
     # For everybody
     get("/", front.show, "anybody", STRANGER),
     post("/choices", choices.save, "anybody", STRANGER),
+    # Models
+    get("/models", models.show_all, "anybody", STRANGER),
+    get("/models/{model_id:path}", models.show, "anybody", STRANGER),
     # Coming in
     get("/login", entrance.show_login, "anybody", STRANGER),
     post("/login", entrance.log_in, "anybody", GUESS),

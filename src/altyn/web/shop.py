@@ -1,6 +1,6 @@
 """What pages can reach of the running gateway."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
@@ -8,6 +8,8 @@ from altyn.catalog.model import Model
 from altyn.database.engine import Database
 from altyn.database.seal import Seal
 from altyn.gateway.desk import Desk
+from altyn.gateway.offer import Offer, list_offers, offer
+from altyn.gateway.shelf import Shelf
 from altyn.ledger.writer import Writer
 from altyn.settings import Settings
 
@@ -29,6 +31,21 @@ class Shop(Struct, frozen=True, kw_only=True):
     def api_base(self) -> str:
         """The base URL of the External API as customers see it."""
         return f"{self.settings.public_url}/api/v1/external"
+
+    @property
+    def shelf(self) -> Shelf:
+        assert self.desk.shelf is not None  # loaded before the first request
+        return self.desk.shelf
+
+    def offers(self, price_group: str | None) -> Iterator[Offer]:
+        """Every model on sale at a group's prices, in the catalog's order."""
+        return list_offers(self.shelf, self.desk.client.router, price_group=price_group)
+
+    def find_offer(self, name: str, price_group: str | None) -> Offer | None:
+        goods = self.shelf.goods.get(name)
+        if goods is None:
+            return None
+        return offer(goods, self.shelf, self.desk.client.router, price_group=price_group)
 
     @property
     def models(self) -> Sequence[Model]:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import URL, FormData
 from starlette.requests import Request
@@ -156,6 +156,11 @@ class Visit:
                 TOAST_COOKIE, toast, max_age=60, httponly=True, samesite="lax", secure=self.secure
             )
         return response
+
+    def go_to_login(self) -> Response:
+        """To the door, and back here after it; a form has nothing to come back to."""
+        wanted = self.here if self.request.method == "GET" and not self.wants_part else "/app"
+        return self.go(f"/login?next={quote(wanted)}")
 
     def back(self, *, otherwise: str = "/") -> str:
         """Where a form wants to return to, if that is a page of ours."""

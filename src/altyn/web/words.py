@@ -4,7 +4,7 @@ The source of every text is English, in the templates and beside the code; Russi
 `locale/ru/*.po`, a file for each part of the cabinet, which are read together.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from functools import cache
 from io import BytesIO
@@ -133,6 +133,10 @@ class Words:
 
     def day(self, at_ms: int) -> str:
         return self._date(at_ms, "d MMM y")
+
+    def date(self, day: date) -> str:
+        """A day that is the same one everywhere, such as the last day of a model."""
+        return str(dates.format_date(day, "d MMM y", locale=self._locale))
 
     def ago(self, at_ms: int) -> str:
         """`5 minutes ago`; a date for what is longer ago than a week."""
