@@ -148,7 +148,11 @@ def _links(settings: Settings) -> str:
 
 def _show_first_steps(settings: Settings, start: "Start") -> None:
     """Show secrets where only the person at the terminal sees them; logs are read by many."""
-    text = _owner_link(settings, start.owner_ticket) + _first_steps(settings, start.test_key)
+    text = (
+        _owner_link(settings, start.owner_ticket)
+        + _welcome(settings, start.welcome_code)
+        + _first_steps(settings, start.test_key)
+    )
     if sys.stdout.isatty():
         print(text)
         return
@@ -162,7 +166,7 @@ def _show_first_steps(settings: Settings, start: "Start") -> None:
 def _what_is_there(start: "Start") -> str:
     if start.test_key is None:
         return "The link that makes you the owner is"
-    return "The link that makes you the owner, a test key and a ready call are"
+    return "The link that makes you the owner, a welcome code, a test key and a ready call are"
 
 
 def _owner_link(settings: Settings, ticket: str | None) -> str:
@@ -170,6 +174,19 @@ def _owner_link(settings: Settings, ticket: str | None) -> str:
         return ""
     return f"""  Owner     {settings.public_url}/setup?t={ticket}
             (makes you the owner; works once, for 30 minutes)
+
+"""
+
+
+def _welcome(settings: Settings, code: str | None) -> str:
+    if code is None:
+        return ""
+    from altyn.control.start import welcome_nanos  # noqa: PLC0415 -- only at a start
+    from altyn.money import format_short  # noqa: PLC0415 -- as above
+
+    amount = format_short(welcome_nanos(settings.currency))
+    return f"""  Code      {code}
+            (worth {amount} {settings.currency} to whoever redeems it first in the cabinet)
 
 """
 

@@ -13,6 +13,8 @@ from altyn.control.models import Ending, find_endings
 from altyn.control.office import Office, migrate_store, open_office, prepare_home
 from altyn.database.engine import Transaction
 from altyn.errors import StoreLockedError
+from altyn.ledger.codes import has_codes, make_codes, shown
+from altyn.money import NANOS_PER_UNIT, Nanos
 from altyn.settings import Settings
 from altyn.upstream.provider import list_providers
 from altyn.web.ticket import issue_ticket
@@ -30,6 +32,7 @@ class Start(Struct, frozen=True, kw_only=True):
     providers: tuple[str, ...]
     test_key: str | None
     owner_ticket: str | None = None
+    welcome_code: str | None = None
     endings: tuple[Ending, ...] = ()
 
 
@@ -59,11 +62,36 @@ async def prepare(settings: Settings, environ: Mapping[str, str], *, first_key: 
             test_key=await mint_first_key(database, seal) if first_key else None,
             endings=tuple(find_endings(await load_catalog(database))),
             owner_ticket=await database.write(_invite_owner) if first_key else None,
+            welcome_code=await _welcome(office) if first_key else None,
         )
 
 
 async def _invite_owner(tx: Transaction) -> str | None:
     return None if await has_owner(tx) else await issue_ticket(tx, "set_up")
+
+
+async def _welcome(office: Office) -> str | None:
+    """A first code, so that the whole way of money can be walked before anybody pays."""
+
+    async def make_it(tx: Transaction) -> str | None:
+        if await has_codes(tx):
+            return None
+        (code,) = await make_codes(
+            tx,
+            pepper=office.seal.pepper,
+            count=1,
+            amount_nanos=welcome_nanos(office.settings.currency),
+            source="promo",
+            reason="welcome",
+        )
+        return shown(code)
+
+    return await office.database.write(make_it)
+
+
+def welcome_nanos(currency: str) -> Nanos:
+    """What the welcome code is worth: enough to try everything, too little to matter."""
+    return (100 if currency == "RUB" else 5) * NANOS_PER_UNIT
 
 
 async def _serving(office: Office) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ def _environment(language: str) -> Environment:
         "icon": icon,
         "has_page": has_page,
         "languages": LANGUAGES,
+        "may": may,
         "public_menu": [entry for entry in PUBLIC if has_page(entry.path)],
         "toasts": TOASTS,
         "version": __version__,

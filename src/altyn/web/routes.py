@@ -6,7 +6,19 @@ from typing import Literal
 from msgspec import Struct
 from starlette.responses import Response
 
-from altyn.web.pages import choices, entrance, front, keys, models, overview, setup
+from altyn.web.pages import (
+    choices,
+    codes,
+    entrance,
+    front,
+    health,
+    keys,
+    models,
+    overview,
+    redeem,
+    setup,
+    users,
+)
 from altyn.web.rate import Limit
 from altyn.web.session import SignedIn
 from altyn.web.visit import Visit
@@ -47,6 +59,9 @@ STRANGER = Limit(120, by="address")
 GUESS = Limit(10, by="address")
 """A form that could be used to guess: a password, an address, a link."""
 
+GUESS_OF_PERSON = Limit(10)
+"""The same for somebody who has signed in."""
+
 
 def get(path: str, page: Page, access: Access, limit: Limit) -> Route:
     return Route(method="GET", path=path, page=page, access=access, limit=limit)
@@ -73,6 +88,8 @@ ROUTES = (
     post("/setup", setup.set_up, "anybody", GUESS),
     # The cabinet
     get("/app", overview.show, "signed_in", LOOK),
+    get("/app/redeem", redeem.show, "signed_in", LOOK),
+    post("/app/redeem", redeem.send, "signed_in", GUESS_OF_PERSON),
     # Keys
     get("/app/keys", keys.show_all, "signed_in", LOOK),
     get("/app/keys/new", keys.show_new, "signed_in", LOOK),
@@ -87,4 +104,16 @@ ROUTES = (
     post("/app/keys/{key_id}/test", keys.send_test, "signed_in", CHANGE),
     get("/app/keys/{key_id}/revoke", keys.show_revoke, "signed_in", LOOK),
     post("/app/keys/{key_id}/revoke", keys.revoke, "signed_in", CHANGE),
+    # The console
+    get("/admin/users", users.show_all, "support", LOOK),
+    get("/admin/users/{user_id}", users.show, "support", LOOK),
+    get("/admin/users/{user_id}/credit", users.show_credit, "operator", LOOK),
+    post("/admin/users/{user_id}/credit", users.credit, "operator", CHANGE),
+    post("/admin/users/{user_id}/freeze", users.freeze, "operator", CHANGE),
+    post("/admin/users/{user_id}/unfreeze", users.unfreeze, "operator", CHANGE),
+    get("/admin/codes", codes.show_all, "operator", LOOK),
+    get("/admin/codes/new", codes.show_new, "operator", LOOK),
+    post("/admin/codes", codes.create, "operator", CHANGE),
+    post("/admin/codes/{code_id}/void", codes.void, "operator", CHANGE),
+    get("/admin/health", health.show, "support", LOOK),
 )

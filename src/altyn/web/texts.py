@@ -7,10 +7,15 @@ def N_(text: str) -> str:  # noqa: N802 -- the name that gettext's tools know
 
 
 TOASTS = {
+    "code_voided": N_("The code is void. What was redeemed stays."),
+    "credited": N_("The money is on the account."),
+    "frozen": N_("The account is frozen."),
+    "unfrozen": N_("The account may call again."),
     "key_changed": N_("The key is changed. Its new rules hold within a second."),
     "key_disabled": N_("The key is disabled. No call with it is taken until you enable it."),
     "key_enabled": N_("The key is enabled."),
     "key_revoked": N_("The key is revoked. No call with it is taken any more."),
+    "redeemed": N_("The code is redeemed. The money is on your balance."),
     "signed_out": N_("You are signed out."),
     "saved": N_("Saved."),
 }

@@ -1,5 +1,6 @@
 """What is good once: links that open something, and forms that must not do their deed twice."""
 
+import re
 import secrets
 from typing import Literal
 
@@ -71,6 +72,11 @@ async def take_ticket(tx: Transaction, purpose: Purpose, secret: str) -> Ticket 
 def new_nonce() -> str:
     """What a form carries to be sent once. It is stored when the form is sent, not when shown."""
     return secrets.token_urlsafe(16)
+
+
+def is_nonce(text: str) -> bool:
+    """Whether a form's number looks as we make them: it may become part of a reference."""
+    return re.fullmatch(r"[A-Za-z0-9_-]{16,40}", text) is not None
 
 
 async def use_nonce(tx: Transaction, nonce: str, *, user_id: int) -> bool:

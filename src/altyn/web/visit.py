@@ -21,6 +21,9 @@ THEMES = ("system", "light", "dark")
 TOAST_COOKIE = "altyn_toast"
 THEME_COOKIE = "altyn_theme"
 LANGUAGE_COOKIE = "altyn_language"
+NUMBER_DIGITS = 19
+"""One more than any number that surely fits into a BIGINT."""
+
 YEAR_S = 31_536_000
 
 
@@ -90,15 +93,23 @@ class Visit:
     def number(self, name: str) -> int:
         """A part of the path that is a row number; 0, which no row has, for anything else."""
         text = self.part(name)
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 -- what a BIGINT holds
+        return int(text) if text.isascii() and text.isdigit() and len(text) < NUMBER_DIGITS else 0
 
     def query(self, name: str, default: str = "") -> str:
-        return self.request.query_params.get(name, default)
+        return self.request.query_params.get(name, default).replace("\0", "")
+
+    def query_number(self, name: str) -> int | None:
+        """A row number in the query; None for anything else."""
+        text = self.query(name)
+        return (
+            int(text) if text.isascii() and text.isdigit() and len(text) < NUMBER_DIGITS else None
+        )
 
     def field(self, name: str, default: str = "") -> str:
         """A field of the form that was sent, without blanks around it."""
         value = self.form.get(name, default)
-        return value.strip() if isinstance(value, str) else default
+        # PostgreSQL keeps no NUL, and nobody types one.
+        return value.replace("\0", "").strip() if isinstance(value, str) else default
 
     def fields(self, name: str) -> list[str]:
         """All values of a field that may be given more than once."""

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from msgspec import structs
 from starlette.responses import Response
 
 from altyn.database.engine import Transaction, now_ms
@@ -44,8 +45,9 @@ async def show_all(visit: Visit) -> Response:
 
 
 async def show_new(visit: Visit) -> Response:
-    """`GET /app/keys/new`: the form, in a dialog or as a page."""
-    return await _show_form(visit, BLANK, {})
+    """`GET /app/keys/new`: the form, in a dialog or as a page; `mode` chooses the mode."""
+    form = structs.replace(BLANK, mode="test") if visit.query("mode") == "test" else BLANK
+    return await _show_form(visit, form, {})
 
 
 async def create(visit: Visit) -> Response:
