@@ -205,3 +205,20 @@ def test_every_vendor_serves_something(vendor):
     served = vendor_routes(vendor, builtin_models())
 
     assert served or vendor.name == "deepseek"
+
+
+@pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
+async def test_a_name_and_a_key_give_the_routes_that_the_variable_gives(office, vendor):
+    async def routes():
+        rows = await list_routes(office.database)
+        return {
+            (r.model_id, r.upstream_model, r.dialect) for r in rows if r.provider == vendor.name
+        }
+
+    await connect(office, **{vendor.variable: "sk-1"})
+    by_variable = await routes()
+    await perform(office, "provider.remove", {"name": vendor.name})
+
+    await perform(office, "provider.add", {"name": vendor.name, "secret": "sk-1"})
+
+    assert await routes() == by_variable

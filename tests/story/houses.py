@@ -29,12 +29,15 @@ class House:
         self.customer: Customer = gateway.add_customer("100")
         gateway.set_markup(MARKUP_PPM)
         self.connect(FAKES)
-        self.by_itself = {
-            (model, provider)
-            for model, provider in gateway.read(
-                "SELECT r.model_id, p.name FROM routes r JOIN providers p ON p.id = r.provider_id"
+        self.by_itself = set(
+            map(
+                tuple,
+                gateway.read(
+                    "SELECT r.model_id, p.name, r.upstream_model, COALESCE(r.dialect, p.dialect)"
+                    " FROM routes r JOIN providers p ON p.id = r.provider_id"
+                ),
             )
-        }
+        )
         gateway.add_upstream(fakes["vllm"].base_url, name="vllm", secret=KEY)
         gateway.write(_forget_every_end)
 

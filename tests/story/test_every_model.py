@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from books import look
+from books import books_agree, look
 from calls import chat, events_of, exact, text_of
 from houses import MARKUP_PPM, MODELS, House
 from vendors import FAKES, OWN_SERVER, native_vendor
@@ -25,6 +25,7 @@ from vendors import FAKES, OWN_SERVER, native_vendor
 from altyn.catalog.model import Model
 from altyn.money import parse_nanos
 from fakes.bookkeeper import amount, costs, nanos
+from fakes.openai_server import Reply
 
 PAGE = Path(__file__).parents[2] / "docs/reference/models.md"
 TABLE = re.compile(r"(?<=<!-- proved: every-model -->\n).*?(?=<!-- end proved -->)", re.DOTALL)
@@ -158,12 +159,41 @@ def test_a_model_works_and_is_charged_to_the_nano(house: House, model: str, way:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
 def test_routes_arise_from_the_keys_of_vendors_that_still_serve_it(house: House, model: Model):
-    found = {provider for name, provider in house.by_itself if name == model.id}
+    found = {tuple(route) for name, *route in house.by_itself if name == model.id}
 
-    expected = {"openrouter"}
+    assert model.native is not None
+    expected = {("openrouter", model.openrouter_model, "openai-chat")}
     if native_vendor(model) is not OWN_SERVER and not model.is_retired(datetime.now(UTC).date()):
-        expected.add(native_vendor(model).name)
+        expected.add((native_vendor(model).name, model.native.model, model.native.dialect))
     assert found == expected
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("cached", "written"), [(5, 5), (0, 6), (3, 4)])
+def test_what_google_writes_on_top_is_billed_and_not_counted_twice(
+    house: House, cached: int, written: int, *, stream: bool
+):
+    model = next(model for model in MODELS if model.id == "google/gemini-3-pro-preview")
+    fake = house.serve(model, FAKES[0])
+    fake.says(Reply(text=WARM, cached_tokens=cached, cache_write_tokens=written))
+    customer = house.gateway.add_customer()
+
+    said = chat(house.gateway, customer.key, model=model.id, messages=ASKED, stream=stream)
+
+    assert said.status_code == 200
+    (found,) = books_agree(house.gateway, customer)
+    bill = fake.billed[-1]
+    kinds = {
+        "input_uncached": bill["prompt_tokens"] - cached,
+        "cache_read": cached,
+        "cache_write_5m": written,
+        "written_on_top": written,
+        "output_text": bill["completion_tokens"],
+    }
+    owed = nanos(amount(costs()[model.id], kinds, Fraction(MARKUP_PPM, 10**6)))
+    assert (found["outcome"], parse_nanos(found["cost"])) == ("charged", owed)
+    assert found["prompt_tokens"] == bill["prompt_tokens"]
+    assert found["total_tokens"] == bill["total_tokens"]
 
 
 def test_the_page_shows_what_was_found(house: House):

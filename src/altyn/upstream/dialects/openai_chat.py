@@ -93,7 +93,7 @@ _SPLICE = (
 )
 
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
-REQUIRED = (b'"refusal"', b'"logprobs"')
+REFUSAL, LOGPROBS = b'"refusal"', b'"logprobs"'
 """Null as they mostly are, OpenAI's schema has them in every whole answer, and typed clients insist
 on it. Many servers leave them out. Within a text such a name stands with backslashes.
 """
@@ -158,7 +158,8 @@ def _read_whole_choices(answer: Answer) -> None:
     parsed = _decode(_WHOLE, answer.choices)
     if not parsed:
         raise Fault("invalid", "the answer has no choices")
-    astray = b"\n" in answer.choices or any(name not in answer.choices for name in REQUIRED)
+    astray = b"\n" in answer.choices or REFUSAL not in answer.choices
+    astray = astray or LOGPROBS not in answer.choices
     for choice in parsed:
         said = choice.said or _NOTHING_SAID
         answer.delivered_bytes += delivered_bytes(said)
