@@ -128,3 +128,16 @@ def test_an_operators_error_is_its_sentence():
 
     assert (str(error), error.message("ru")) == ("There is no model x.",) * 2
     assert error.code == "operator_error"
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [
+        ("en", "The request is not valid: the model's provider refused the request: Too odd."),
+        ("ru", "Недопустимый запрос: поставщик модели отклонил запрос: Too odd."),
+    ],
+)
+def test_a_refusal_that_names_no_parameter_names_none(language, message):
+    error = InvalidParameterError(reason="upstream", said="Too odd.")
+
+    assert error.message(language) == message

@@ -162,3 +162,29 @@ def test_usage_has_the_same_members_whole_and_streamed(house: House, way: str) -
     streamed = events_of(hear(house, way, "text", stream=True).text)[-2]["usage"]
 
     assert sorted(members(whole)) == sorted(members(streamed))
+
+
+# From one to another --------------------------------------------------------------------------
+
+SWITCHED = [way for way in WAYS if WAYS[way][1] != "sandbox"]
+
+
+@pytest.mark.parametrize("second", SWITCHED)
+@pytest.mark.parametrize("first", SWITCHED)
+def test_a_conversation_goes_on_with_another_model(house: House, first: str, second: str) -> None:
+    said = exact(hear(house, first, "call", stream=False))["choices"][0]["message"]
+    (call,) = said["tool_calls"]
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "21 degrees"}
+    _script(house, *WAYS[second], "text")
+
+    answer = chat(
+        house.gateway,
+        house.customer.key,
+        model=WAYS[second][0],
+        messages=[*ASKED, said, result],
+        tools=[WEATHER],
+        reasoning_effort="low",
+    )
+
+    assert answer.status_code == 200, answer.text
+    assert exact(answer)["choices"][0]["message"]["content"] == "It is 21 degrees."
