@@ -133,11 +133,17 @@ def test_an_operators_error_is_its_sentence():
 @pytest.mark.parametrize(
     ("language", "message"),
     [
-        ("en", "The request is not valid: the model's provider refused the request: Too odd."),
-        ("ru", "Недопустимый запрос: поставщик модели отклонил запрос: Too odd."),
+        (
+            "en",
+            "The parameter 'request' is not valid: the model's provider refused the request: Odd.",
+        ),
+        (
+            "ru",
+            "Недопустимое значение параметра «request»: поставщик модели отклонил запрос: Odd.",
+        ),
     ],
 )
-def test_a_refusal_that_names_no_parameter_names_none(language, message):
-    error = InvalidParameterError(reason="upstream", said="Too odd.")
+def test_a_refusal_that_names_no_parameter_is_one_of_the_request(language, message):
+    error = InvalidParameterError(reason="upstream", said="Odd.")
 
     assert error.message(language) == message

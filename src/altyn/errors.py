@@ -42,15 +42,12 @@ class AltynError(Exception):
 
     def message(self, language: str) -> str:
         """The sentence a person reads, in `ru` or `en`."""
-        facts = dict(self.facts)
+        # A vendor often refuses a request without a word on which part of it, and with a full stop.
+        facts = {"param": self.param or "request", **self.facts}
         if "reason" in facts and facts["reason"] in REASONS:
-            reason = REASONS[facts["reason"]][language].format(param=self.param, **facts)
-            facts["reason"] = reason.removesuffix(".")  # a vendor's sentence has one of its own
-        return self.form(language).format(param=self.param, **facts)
-
-    def form(self, language: str) -> str:
-        """The sentence with places for the facts."""
-        return MESSAGES[self.code][language]
+            reason = REASONS[facts["reason"]][language].format(**facts)
+            facts["reason"] = reason.removesuffix(".")
+        return MESSAGES[self.code][language].format(**facts)
 
 
 # What the caller sent -------------------------------------------------------------------------
@@ -75,10 +72,6 @@ class InvalidParameterError(InvalidRequestError):
     """Facts: `reason`, a name in `REASONS` with its own facts, or a sentence of a library."""
 
     code = "invalid_parameter"
-
-    def form(self, language: str) -> str:
-        # A vendor often refuses a request without a word on which part of it.
-        return super().form(language) if self.param is not None else INVALID_REQUEST[language]
 
 
 class UnsupportedParameterError(InvalidRequestError):
@@ -368,11 +361,6 @@ REASONS: dict[str, dict[str, str]] = {
     },
 }
 """Why a parameter is not valid; the facts in braces come with the error."""
-
-INVALID_REQUEST = {
-    "en": "The request is not valid: {reason}.",
-    "ru": "Недопустимый запрос: {reason}.",
-}
 
 MESSAGES: dict[str, dict[str, str]] = {
     "invalid_json": {
