@@ -330,6 +330,7 @@ REASONS: dict[str, dict[str, str]] = {
     "twice": {"en": "it is given more than once", "ru": "указано больше одного раза"},
     "no_filter": {"en": "there is no such filter", "ru": "такого фильтра нет"},
     "name": {"en": "it is not a name", "ru": "это не имя"},
+    "address": {"en": "it is no public http(s) address", "ru": "это не открытый адрес http(s)"},
     "cursor": {"en": "this cursor is not from this list", "ru": "этот курсор не из этого списка"},
     "not_on_sale": {"en": "is not on sale here", "ru": "здесь не продаётся"},
     "retired": {"en": "was retired on {retired_at}", "ru": "снята с обслуживания {retired_at}"},

@@ -248,7 +248,7 @@ def test_a_model_with_json_but_without_schemas_refuses_a_schema():
 @pytest.mark.parametrize(
     ("part", "field"),
     [
-        ({"type": "image_url", "image_url": {"url": "https://a/b.png"}}, "image_url"),
+        ({"type": "image_url", "image_url": {"url": "https://a.test/b.png"}}, "image_url"),
         ({"type": "file", "file": {"file_data": "data:;base64,"}}, "file"),
         ({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}, "input_audio"),
     ],
@@ -261,6 +261,24 @@ def test_media_a_model_cannot_take_are_refused_by_their_place(part, field):
         ask(PLAIN, messages=messages)
 
     assert refusal.value.param == f"messages[1].content[1].{field}"
+
+
+@pytest.mark.parametrize(
+    ("part", "param"),
+    [
+        ({"type": "image_url", "image_url": {"url": "http://10.0.0.5/x"}}, "image_url"),
+        ({"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}, "image_url"),
+        ({"type": "file", "file": {"file_data": "http://localhost:6379/"}}, "file"),
+        ({"type": "file", "file": {"file_id": "file-of-somebody"}}, "file.file_id"),
+    ],
+)
+def test_what_is_the_operators_cannot_be_named(part, param):
+    messages = [*HELLO, {"role": "user", "content": [part]}]
+
+    with pytest.raises((InvalidParameterError, UnsupportedParameterError)) as refusal:
+        ask(EVERYTHING, messages=messages)
+
+    assert refusal.value.param == f"messages[1].content[0].{param}"
 
 
 # Tools ----------------------------------------------------------------------------------------
@@ -488,7 +506,7 @@ def test_a_hidden_word_is_found_in_the_decoded_body():
     [
         ({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}, True),
         ({"type": "file", "file": {"file_data": "data:video/mp4;base64,"}}, True),
-        ({"type": "image_url", "image_url": {"url": "https://a/b.png"}}, False),
+        ({"type": "image_url", "image_url": {"url": "https://a.test/b.png"}}, False),
     ],
 )
 def test_sound_may_come_as_audio_or_in_a_file(part, audio):

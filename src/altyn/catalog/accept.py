@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from altyn.catalog.address import may_be_fetched
 from altyn.catalog.model import Model
 from altyn.chat import (
     AssistantMessage,
@@ -127,9 +128,22 @@ def _check_parts(parts: list[Part], model: Model, index: int) -> bool:
             if modality not in model.hears:
                 param = f"messages[{index}].content[{number}].{field}"
                 raise UnsupportedParameterError(param=param, model=model.id)
+            _check_source(part, model, f"messages[{index}].content[{number}].{field}")
             # A file may be a film, and a film is heard too.
             audio |= modality != "image"
     return audio
+
+
+def _check_source(part: Part, model: Model, param: str) -> None:
+    """Refuse what is the operator's: files kept at a provider, addresses of a private network."""
+    if type(part) is FilePart and part.file.file_id is not None:
+        raise UnsupportedParameterError(param=f"{param}.file_id", model=model.id)
+    if type(part) is ImagePart:
+        url: str | None = part.image_url.url
+    else:
+        url = part.file.file_data if type(part) is FilePart else None
+    if url is not None and not may_be_fetched(url):
+        raise InvalidParameterError(param=param, reason="address")
 
 
 def _max_tokens(body: ChatBody, model: Model) -> int:

@@ -214,7 +214,6 @@ REQUESTS = [
                         "type": "file",
                         "file": {"filename": "b.pdf", "file_data": "https://files.example/b.pdf"},
                     },
-                    {"type": "file", "file": {"file_id": "file-1"}},
                 )
             ]
         },
@@ -230,7 +229,6 @@ REQUESTS = [
                     "filename": "b.pdf",
                     "file_url": "https://files.example/b.pdf",
                 },
-                {"type": "input_file", "file_id": "file-1"},
             )
         ],
     ),

@@ -145,7 +145,6 @@ def _input_file(part: FilePart) -> Item:
     told = {
         "filename": file.filename,
         "file_url" if is_address else "file_data": data,
-        "file_id": file.file_id,
     }
     return {"type": "input_file", **{name: value for name, value in told.items() if value}}
 
