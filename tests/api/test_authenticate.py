@@ -3,7 +3,7 @@ import pytest
 from altyn.database.engine import Transaction, now_ms
 from altyn.keys.key import mint
 from altyn.keys.store import SCOPES, KeyRules, revoke_key
-from fakes.caller import Caller
+from fakes.caller import Caller, Wire
 
 DOORS = {"chat": "/chat/completions", "models": "/models", "balance": "/balance"} | {
     "usage": "/usage",
@@ -127,6 +127,29 @@ def test_a_trusted_proxy_is_believed_about_the_last_address(house, as_, alice, f
     key = house.add_key(alice.account_id, rules=KeyRules(ip_ranges=("203.0.113.0/24",)))
 
     assert as_(key, x_forwarded_for=forwarded).get("/balance").status == status
+
+
+def test_a_header_of_two_lines_is_one_list(house, alice):
+    """A proxy may add a line of its own to what a stranger has sent."""
+    key = house.add_key(alice.account_id, rules=KeyRules(ip_ranges=("203.0.113.0/24",)))
+    head = f"GET /api/v1/external/balance HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+
+    answers = {}
+    for lines in (("203.0.113.7", "127.0.0.1"), ("203.0.113.7", "198.51.100.1, 127.0.0.1")):
+        with Wire(house.url) as wire:
+            forwarded = "".join(f"X-Forwarded-For: {line}\r\n" for line in lines)
+            wire.send(f"{head}{forwarded}\r\n".encode())
+            answers[lines] = wire.hear().status
+
+    assert list(answers.values()) == [200, 403]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::ffff:127.0.0.1"])
+def test_an_address_of_either_kind_is_the_same_address(house, address):
+    doorkeeper = house.app.api._exact["/api/v1/external/balance"][1].__self__.doorkeeper
+    headers = [(b"x-forwarded-for", b"203.0.113.7")]
+
+    assert doorkeeper.read_address({"client": (address, 1), "headers": headers}) == "203.0.113.7"
 
 
 def test_a_stranger_is_not_believed_about_his_address(tmp_path, make_gateway):

@@ -1,6 +1,8 @@
 import asyncio
+import os
 import socket
 import stat
+import sys
 
 import msgspec
 import pytest
@@ -61,6 +63,35 @@ async def test_many_questions_at_once_are_all_answered(door, settings):
     answers = await asyncio.gather(*questions)
 
     assert len({answer["id"] for answer in answers}) == 20
+
+
+ASK = """
+import os, socket, sys
+os.chdir(sys.argv[1])  # as root: the folders above are nobody else's
+os.setuid(65534)
+line = socket.socket(socket.AF_UNIX)
+line.connect(sys.argv[2])
+try:
+    line.sendall(b'{"deed": "user.list", "arguments": {}}\\n')
+    print(line.recv(65536))
+except ConnectionError:
+    print(b"")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user: run as root")
+async def test_another_user_is_refused_even_where_the_file_lets_him_in(door, tmp_path):
+    """A home that was copied or unpacked may have lost its modes."""
+    home = door.settings.home
+    home.chmod(0o755)
+    (home / SOCKET_FILE).chmod(0o777)
+
+    asked = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-c", ASK, str(home), SOCKET_FILE, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await asked.communicate()
+
+    assert (asked.returncode, said) == (0, b"b''\n")
 
 
 async def test_only_its_owner_can_open_the_socket(door, home):

@@ -1,7 +1,8 @@
 import pytest
+from msgspec import structs
 
-from altyn.chat import Fault
-from altyn.gateway.faults import to_error
+from altyn.chat import Fault, SystemMessage, TextPart, UserMessage
+from altyn.gateway.faults import to_error, words_for_the_log
 from fakes.orders import take
 
 KINDS = {
@@ -125,3 +126,56 @@ def test_the_wait_a_vendor_asks_for_is_kept_within_bounds(asked, told):
 
 def test_a_limit_is_a_number():
     assert isinstance(to_error(Fault("too_large"), take()).facts["limit_bytes"], int)
+
+
+def test_a_parameter_named_by_the_vendor_is_passed_on_without_secrets():
+    order = take()
+    secret = order.targets[0].provider.secret
+    fault = Fault("bad_request", "no", param=f"https://10.0.0.7/{secret}/" + "x" * 500)
+
+    error = to_error(fault, order)
+
+    told = f"{error.param}{error.message('en')}"
+    assert secret not in told
+    assert "10.0.0.7" not in told
+    assert len(error.param) <= 100
+
+
+# For the log ----------------------------------------------------------------------------------
+
+PROMPT = "What I tell nobody but you: the treasure is under the oak."
+
+
+def asking(*messages):
+    order = take()
+    order.chat = structs.replace(order.chat, messages=list(messages))
+    return order
+
+
+@pytest.mark.parametrize(
+    ("said", "logged"),
+    [
+        ("The engine is down.", "The engine is down."),
+        (f"Cannot process: {PROMPT}", "Cannot process: …"),
+        (f"Failed on '{PROMPT[10:50]}' at once", "Failed on '…"),
+        (f"{PROMPT[:30]} and so on", "…"),
+        ("Bad key sk-of-the-operator.", "Bad key …."),
+        ("", ""),
+    ],
+)
+def test_the_log_has_the_vendors_words_and_not_the_callers(said, logged):
+    order = asking(UserMessage(content=PROMPT))
+
+    assert words_for_the_log(Fault("server", said), order) == logged
+
+
+def test_a_quotation_is_found_in_every_part_of_every_message():
+    parts = [TextPart(text="Hello."), TextPart(text=PROMPT)]
+    order = asking(SystemMessage(content="Be kind."), UserMessage(content=parts))
+
+    assert words_for_the_log(Fault("invalid", f"no: {PROMPT}"), order) == "no: …"
+
+
+@pytest.mark.parametrize("kind", ["bad_request", "context_length", "too_large"])
+def test_a_refusal_of_the_request_is_not_logged_at_all(kind):
+    assert words_for_the_log(Fault(kind, "whatever they say"), take()) is None

@@ -70,10 +70,11 @@ class Doorkeeper:
         """The caller's address; what a proxy says of it only if the proxy is one of ours."""
         client = scope.get("client")
         address = str(client[0]) if client else ""
-        forwarded = dict(scope["headers"]).get(b"x-forwarded-for")
-        if forwarded is None or not _inside(address, self.trusted_proxies):
+        lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        if not lines or not _inside(address, self.trusted_proxies):
             return address
-        for hop in reversed(forwarded.decode("latin-1").split(",")):
+        # First to last: a header that came twice is one list.
+        for hop in reversed(b",".join(lines).decode("latin-1").split(",")):
             address = hop.strip()
             if not _inside(address, self.trusted_proxies):
                 break
@@ -85,4 +86,7 @@ def _inside(address: str, networks: tuple[Network, ...]) -> bool:
         number = ipaddress.ip_address(address)
     except ValueError:
         return False
+    # On a socket for both kinds, an IPv4 address comes as ::ffff:203.0.113.7.
+    if number.version == 6 and number.ipv4_mapped is not None:  # noqa: PLR2004
+        number = number.ipv4_mapped
     return any(number in network for network in networks)

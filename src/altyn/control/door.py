@@ -19,6 +19,7 @@ from altyn.control.line import (
     Reply,
     choose_socket,
     give_up_socket,
+    is_owner,
 )
 from altyn.control.office import Office
 from altyn.database.engine import StoreUnavailableError
@@ -85,6 +86,9 @@ async def _answer(
     office: Office, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     try:
+        if not is_owner(writer.get_extra_info("socket")):
+            log.warning("control_stranger_refused")
+            return
         line = await reader.readline()
         if not line:
             return  # somebody only looked whether we are here

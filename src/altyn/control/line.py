@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ PATH_BYTES_MAX = 100
 """A Unix socket's address holds 108 bytes on Linux, 104 elsewhere."""
 
 LINE_BYTES_MAX = 64 * 1024 * 1024
+PEER = struct.Struct("3i")
+"""Process, user and group, as `SO_PEERCRED` gives them."""
 
 
 class Question(Struct):
@@ -86,6 +89,18 @@ def call_server(settings: Settings) -> socket.socket | None:
         line.close()
         return None
     return line
+
+
+def is_owner(line: socket.socket) -> bool:
+    """Whether the process at the other end is of the same user, or root: asked of the kernel.
+
+    The socket's mode says the same; a home that was copied or unpacked may have lost it.
+    """
+    if not hasattr(socket, "SO_PEERCRED"):  # only Linux tells; elsewhere the mode has to do
+        return True
+    told = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
+    _, user_id, _ = PEER.unpack(told)
+    return user_id in (0, os.geteuid())
 
 
 def _is_too_long(path: Path) -> bool:

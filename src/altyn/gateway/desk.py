@@ -17,7 +17,7 @@ from altyn.errors import (
     OverloadedError,
 )
 from altyn.gateway.attempt import STALL_S, Attempt, Listener
-from altyn.gateway.faults import to_error
+from altyn.gateway.faults import to_error, words_for_the_log
 from altyn.gateway.meter import Meter
 from altyn.gateway.order import Order, Waits
 from altyn.gateway.shelf import Shelf
@@ -41,7 +41,6 @@ from altyn.outcome import Verdict
 from altyn.settings import Settings
 from altyn.upstream.client import Client
 from altyn.upstream.connection import Patience
-from altyn.upstream.router import CALLER_FAULTS
 from altyn.usage.record import UsageRecord, storable
 
 log = structlog.get_logger("altyn.desk")
@@ -292,8 +291,7 @@ def _tell(attempt: Attempt, verdict: Verdict, fault: Fault | None) -> None:
         provider=fault.provider if fault else None,
         kind=fault.kind if fault else None,
         status=fault.status if fault else None,
-        # A refusal of the request itself quotes the request, and no log holds a prompt.
-        said=fault.message if fault and fault.kind not in CALLER_FAULTS else None,
+        said=words_for_the_log(fault, attempt.order) if fault else None,
         flags=verdict.flags,
         loss_nanos=verdict.loss.amount_nanos if verdict.loss else 0,
     )

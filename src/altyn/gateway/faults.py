@@ -6,8 +6,9 @@ itself comes back as 400, in the vendor's words without anybody's keys or addres
 """
 
 import re
+from collections.abc import Iterator, Sequence
 
-from altyn.chat import Fault
+from altyn.chat import Fault, Message, TextPart
 from altyn.errors import (
     AltynError,
     BodyTooLargeError,
@@ -20,8 +21,12 @@ from altyn.errors import (
     UpstreamTimeoutError,
 )
 from altyn.gateway.order import Order
+from altyn.upstream.router import CALLER_FAULTS
 
 SAID_MAX = 300
+PARAM_MAX = 100
+QUOTED_MIN = 16
+"""So many letters of the caller's own in a row are a quotation."""
 RETRY_AFTER_S = 5
 RETRY_LATER_S = 60
 VENDOR_BODY_BYTES = 20_000_000
@@ -44,7 +49,9 @@ def to_error(fault: Fault, order: Order) -> AltynError:
     match fault.kind:
         case "bad_request":
             return InvalidParameterError(
-                param=fault.param, reason="upstream", said=_harmless(fault.message, order)
+                param=_harmless(fault.param, order)[:PARAM_MAX] if fault.param else None,
+                reason="upstream",
+                said=_harmless(fault.message, order),
             )
         case "context_length":
             return ContextLengthExceededError(
@@ -64,6 +71,32 @@ def to_error(fault: Fault, order: Order) -> AltynError:
             return UpstreamFailedError(detail)
 
 
+def words_for_the_log(fault: Fault, order: Order) -> str | None:
+    """What the upstream said, for the operator: no secret of his, and no word of the caller's.
+
+    A refusal of the request itself quotes the request; any other is cut where it begins to.
+    """
+    if fault.kind in CALLER_FAULTS:
+        return None
+    text = _without_secrets(fault.message, order)
+    asked = "\n".join(_texts(order.chat.messages))
+    for start in range(0, len(text) - QUOTED_MIN + 1, QUOTED_MIN // 2):
+        if text[start : start + QUOTED_MIN] in asked:
+            while start and text[start - 1 : start + QUOTED_MIN] in asked:
+                start -= 1  # noqa: PLW2901 -- back to where the quotation begins
+            return f"{text[:start]}…"
+    return text
+
+
+def _texts(messages: Sequence[Message]) -> Iterator[str]:
+    for message in messages:
+        if isinstance(message.content, str):
+            yield message.content
+        for part in message.content if isinstance(message.content, list) else ():
+            if isinstance(part, TextPart):
+                yield part.text
+
+
 def _retry_after_s(fault: Fault) -> int:
     if fault.retry_after_s is None:
         return RETRY_AFTER_S
@@ -71,10 +104,16 @@ def _retry_after_s(fault: Fault) -> int:
 
 
 def _harmless(text: str, order: Order) -> str:
+    text = _without_secrets(text, order)
     for target in order.candidates:
-        for secret in (target.provider.secret, target.provider.host):
-            if secret:
-                text = text.replace(secret, "…")
+        text = text.replace(target.provider.host, "…") if target.provider.host else text
         # The customer asked for our name of the model and should read that.
         text = text.replace(target.upstream_model, order.model.id)
     return SECRETIVE.sub("…", text)[:SAID_MAX]
+
+
+def _without_secrets(text: str, order: Order) -> str:
+    for target in order.candidates:
+        if target.provider.secret:
+            text = text.replace(target.provider.secret, "…")
+    return text
