@@ -14,6 +14,8 @@ from altyn.gateway.order import Order
 
 DONE = b"data: [DONE]\n\n"
 COMMENT = b": keep-alive\n\n"
+FINGERPRINT_MAX = 200
+"""Repeated in every chunk: eight MiB of it, which a provider may send, would be a bomb."""
 STREAM_HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
@@ -87,7 +89,7 @@ class EventWriter:
             "object": "chat.completion.chunk",
             "created": self.created,
             "model": self.model,
-            "system_fingerprint": system_fingerprint,
+            "system_fingerprint": _short(system_fingerprint),
         }
         return b"data: " + msgspec.json.encode(members)[:-1] + b',"choices":'
 
@@ -107,3 +109,7 @@ class EventWriter:
             )
         self.written_s = time.monotonic()
         await self.request.send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+def _short(fingerprint: str | None) -> str | None:
+    return fingerprint if fingerprint is None or len(fingerprint) <= FINGERPRINT_MAX else None

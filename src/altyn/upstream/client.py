@@ -7,6 +7,7 @@ back to, each of them keeps one attempt.
 vendor's refusal inside a 200 still becomes a real status, or another route's turn.
 """
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
@@ -31,6 +32,19 @@ ATTEMPTS_MAX = 3
 ANSWER_BYTES_MAX = 32 * 1024 * 1024
 ERROR_BYTES_MAX = 256 * 1024
 RAW_BYTES_MAX = 2000
+ERROR_BODY_S = 5.0
+"""The status has said what matters: the words of a refusal must not keep the next route waiting."""
+
+STREAM_BYTES_MAX = 256 * 1024 * 1024
+"""All of a streamed answer. 128k tokens with twenty alternatives each are 160 MB; a stream that
+goes on and on would be read for a quarter of an hour.
+"""
+
+LIGHT_BYTES = 1024 * 1024
+MEMBERS_MAX = 2_000_000
+"""JSON that is all brackets becomes thirty times its size in memory. Counted in large answers only:
+an image of 30 MiB has a handful of members.
+"""
 OK = 200
 JSON = "application/json"
 
@@ -103,6 +117,7 @@ class Stream:
         self._split = SseReader()
         self._first: list[ChatEvent] = []
         self._fault: Fault | None = None
+        self._taken_bytes = 0
 
     @property
     def usage(self) -> Usage | None:
@@ -146,8 +161,13 @@ class Stream:
 
     def _read(self, data: bytes, events: list[ChatEvent]) -> None:
         reader = self._reader
+        self._taken_bytes += len(data)
+        if self._taken_bytes > STREAM_BYTES_MAX:
+            raise Fault("invalid", f"the stream is longer than {STREAM_BYTES_MAX} bytes")
         try:
             for name, payload in self._split.feed(data):
+                if len(payload) > LIGHT_BYTES:
+                    _weigh(payload)
                 event = reader.read(name, payload)
                 if event is not None:
                     events.append(event)
@@ -280,7 +300,7 @@ class Client:
             raise
         finally:
             body.abort()
-        return line.dialect.read_answer(data)
+        return _read_whole(line, data)
 
     async def _begun(self, errand: Errand, target: Target) -> Stream:
         line = self._line(target.provider, target.dialect)
@@ -371,15 +391,28 @@ class Line(Struct, frozen=True):
 
 async def _refuse_whole(line: Line, body: Body) -> None:
     """A stream was asked for and JSON came: an error that calls itself a success."""
-    line.dialect.read_answer(await body.read(ANSWER_BYTES_MAX))
+    _read_whole(line, await body.read(ANSWER_BYTES_MAX))
     raise Fault("invalid", "a whole answer came where a stream was asked for")
 
 
+def _read_whole(line: Line, data: bytes) -> Answer:
+    if len(data) > LIGHT_BYTES:
+        _weigh(data)
+    return line.dialect.read_answer(data)
+
+
+def _weigh(data: bytes) -> None:
+    """Raises `Fault("invalid")` for JSON that would fill the memory once it is read."""
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > MEMBERS_MAX:
+        raise Fault("invalid", f"the answer has more than {MEMBERS_MAX} members")
+
+
 async def _said(body: Body) -> bytes:
-    """The body of a refusal, if it can be had."""
+    """The body of a refusal, if it can be had, and soon."""
     try:
-        return await body.read(ERROR_BYTES_MAX)
-    except Fault:
+        async with asyncio.timeout(ERROR_BODY_S):
+            return await body.read(ERROR_BYTES_MAX)
+    except (Fault, TimeoutError):
         return b""
     finally:
         body.abort()

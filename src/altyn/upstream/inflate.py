@@ -10,6 +10,9 @@ STEP_BYTES_MAX = 1024 * 1024
 RATIO_MAX = 200
 """Chat JSON and events shrink 3 to 30 times; deflate itself can reach 1032."""
 
+MEMBERS_MAX = 100
+"""Members of one body. Servers send one; an empty one takes 20 bytes, and time to be set up."""
+
 AUTO_WBITS = 47
 """zlib finds out by itself whether the stream is gzip or zlib."""
 
@@ -22,11 +25,20 @@ class Inflater:
     Many gzip members in a row are one body (RFC 1952, 2.2).
     """
 
-    __slots__ = ("_given_bytes", "_left", "_started", "_taken_bytes", "_zlib", "pending")
+    __slots__ = (
+        "_given_bytes",
+        "_left",
+        "_members",
+        "_started",
+        "_taken_bytes",
+        "_zlib",
+        "pending",
+    )
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(AUTO_WBITS)
         self._left = b""
+        self._members = 1
         self._started = False
         self._taken_bytes = 0
         self._given_bytes = 0
@@ -62,6 +74,9 @@ class Inflater:
         inflated = b""
         while data or self.pending:
             if self._zlib.eof and data:
+                self._members += 1
+                if self._members > MEMBERS_MAX:
+                    raise Fault("invalid", f"the body has more than {MEMBERS_MAX} gzip members")
                 self._zlib = zlib.decompressobj(AUTO_WBITS)
             inflated += self._zlib.decompress(data, STEP_BYTES_MAX - len(inflated))
             data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail

@@ -10,6 +10,9 @@ from altyn.chat import Fault
 LINE_BYTES_MAX = 8 * 1024 * 1024
 """Longest line, and most data of one event: images and encrypted reasoning come as one line."""
 
+LINES_MAX = 100_000
+"""Lines of one event. Vendors write one; eight million empty ones took nine seconds to refuse."""
+
 BOM = b"\xef\xbb\xbf"
 LF = 0x0A
 CR = 0x0D
@@ -134,7 +137,7 @@ class SseReader:
     def _add_data(self, value: bytes) -> None:
         self._data.append(value)
         self._data_bytes += len(value) + 1
-        if self._data_bytes > LINE_BYTES_MAX:
+        if self._data_bytes > LINE_BYTES_MAX or len(self._data) > LINES_MAX:
             raise _too_long()
 
     def _dispatch(self, events: list[Event]) -> None:

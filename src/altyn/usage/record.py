@@ -11,6 +11,7 @@ from altyn.database.bulk import Change, rows
 from altyn.money import Nanos
 
 HOUR_MS = 3_600_000
+TEXT_MAX = 200
 Status = Literal["success", "error", "cancelled"]
 Mode = Literal["live", "test"]
 
@@ -117,8 +118,11 @@ def _row(record: UsageRecord) -> tuple[Any, ...]:
 
 
 def storable(text: str | None) -> str | None:
-    # PostgreSQL keeps no NUL in a text. A provider's odd name must not stop a settlement.
-    return text.replace("\0", "") if text is not None and "\0" in text else text
+    # PostgreSQL keeps no NUL in a text. A provider's odd name must not stop a settlement, nor fill
+    # the disk: it may be as long as the answer.
+    if text is None or (len(text) <= TEXT_MAX and "\0" not in text):
+        return text
+    return text[:TEXT_MAX].replace("\0", "")
 
 
 def _hours(records: Sequence[UsageRecord]) -> list[tuple[Any, ...]]:

@@ -225,7 +225,7 @@ def read_said(body: bytes) -> Said:
     """Find the words of a refusal. Never raises: what cannot be read is said as text."""
     try:
         payload = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return Said(message=_plain_text(body))
     except RecursionError:
         return Said()

@@ -97,6 +97,10 @@ REFUSAL, LOGPROBS = b'"refusal"', b'"logprobs"'
 """Null as they mostly are, OpenAI's schema has them in every whole answer, and typed clients insist
 on it. Many servers leave them out. Within a text such a name stands with backslashes.
 """
+
+CHOICES_MAX = 128
+"""As many as a caller can ask for."""
+
 EMPTY_MAX = len(b"null")
 """No choice fits into so few bytes: `[]`, `null`, or nothing at all."""
 
@@ -235,6 +239,8 @@ class ChatStream:
             delivered += delivered_bytes(said)
             if choice.index not in self._seen:
                 self._seen.add(choice.index)
+                if len(self._seen) > CHOICES_MAX:
+                    raise Fault("invalid", f"there are more than {CHOICES_MAX} choices")
             if said.tool_calls:
                 self._called.add(choice.index)
             if choice.finish_reason is not None or not _is_plain(said):
@@ -356,8 +362,15 @@ def _is_plain(said: Said) -> bool:
 
 def _refuse_flat_error(chunk: Chunk, data: bytes) -> None:
     """Without choices and without usage it may be an older vLLM's error, which stands bare."""
-    if chunk.usage == NULL and _FLAT.decode(data).object == "error":
+    if chunk.usage == NULL and _is_flat_error(data):
         raise faults.read_error_inside(data)
+
+
+def _is_flat_error(data: bytes) -> bool:
+    try:
+        return bool(_FLAT.decode(data).object == "error")
+    except UNREADABLE as error:
+        raise Fault("invalid", f"the answer cannot be read: {error}") from None
 
 
 def _is_repeated_end(choice: dict[str, Any], late: set[int]) -> bool:

@@ -58,6 +58,10 @@ _ANNOTATION_STEP = msgspec.json.Decoder(AnnotationStep)
 _ENCODER = msgspec.json.Encoder()
 
 
+ITEMS_MAX = 10_000
+"""Calls of one answer, or pieces of encrypted reasoning that wait for a word."""
+
+
 class Call(Struct, gc=False):
     index: int
     argued: bool = False
@@ -162,6 +166,8 @@ class ResponseStream:
         return self._begin_call(item, step.output_index) if item.type == "function_call" else None
 
     def _begin_call(self, item: Item, place: int, arguments: str = "") -> ChatEvent:
+        if len(self._calls) >= ITEMS_MAX:
+            raise Fault("invalid", f"there are more than {ITEMS_MAX} calls")
         call = self._calls[place] = Call(len(self._calls), argued=bool(arguments))
         function = {"name": item.name, "arguments": arguments}
         head = {"index": call.index, "id": item.call_id, "type": "function", "function": function}
@@ -174,6 +180,8 @@ class ResponseStream:
         if item.type == "function_call":
             return self._end_call(item, step.output_index)
         if item.type == "reasoning" and item.encrypted_content:
+            if len(self._envelopes) >= ITEMS_MAX:
+                raise Fault("invalid", f"{ITEMS_MAX} thoughts came without a word")
             self._waiting = True
             self._envelopes.append(encrypted_detail(item, step.output_index))
         return None

@@ -131,7 +131,7 @@ def finish_reason(response: Response, *, called: bool) -> str:
         filtered = details is not None and details.reason == "content_filter"
         return "content_filter" if filtered else "length"
     if response.status != "completed":
-        raise Fault("server", f"the answer is {response.status}, not completed")
+        raise Fault("server", f"the answer is {str(response.status)[:50]}, not completed")
     return "tool_calls" if called else "stop"
 
 

@@ -101,7 +101,7 @@ def count_usage(reported: ReportedUsage, *, model: str | None = None) -> Usage |
         return None
     try:
         usage = Usage(cost_nanos=_cost(reported))
-    except InvalidOperation:
+    except (InvalidOperation, UnicodeDecodeError):
         return Usage(refused=True)
     _count_prompt(reported, usage, on_top=model is not None and model.startswith(WRITES_ON_TOP))
     _count_completion(reported, usage)

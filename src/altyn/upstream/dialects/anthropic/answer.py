@@ -208,7 +208,10 @@ def annotations_of(
 
 def read_input(raw: Raw) -> str:
     """A tool's arguments as they came; none at all are an empty object."""
-    text = bytes(raw).decode().strip()
+    try:
+        text = bytes(raw).decode().strip()
+    except UnicodeDecodeError as error:
+        raise Fault("invalid", f"the arguments cannot be read: {error}") from None
     return "{}" if text in ("", "null") else text
 
 

@@ -67,6 +67,10 @@ THOUGHT = (
 )
 
 
+OPEN_MAX = 1000
+"""Blocks that began and did not end. The vendor has one at a time."""
+
+
 class Open(Struct):
     """A block that has begun. `number` counts the blocks of its kind."""
 
@@ -171,6 +175,8 @@ class MessageStream:
     def _begin(self, index: int, block: Block | None) -> ChatEvent | None:
         if block is None:
             raise Fault("invalid", "a block began without saying what it is")
+        if len(self._open) >= OPEN_MAX:
+            raise Fault("invalid", f"there are more than {OPEN_MAX} open blocks")
         opened = self._open[index] = Open(block, 0, self._characters)
         match block.type:
             case "text" if block.text:

@@ -52,6 +52,10 @@ FAILURES = frozenset(
 )
 """The model failed, whatever it said before: another route may do better."""
 
+CANDIDATES_MAX = 128
+GROUNDINGS_MAX = 100
+"""Sources come with the last event or with a few: each time the whole text is looked at again."""
+
 CALL_ID_BYTES = 12
 
 _TEXT = b'[{"index":%d,"delta":{"content":%b},"finish_reason":null}]'
@@ -192,6 +196,8 @@ class GeminiStream:
     def _telling(self, index: int) -> "Telling":
         telling = self._tellings.get(index)
         if telling is None:
+            if len(self._tellings) >= CANDIDATES_MAX:
+                raise Fault("invalid", f"there are more than {CANDIDATES_MAX} candidates")
             telling = self._tellings[index] = Telling(index)
         return telling
 
@@ -210,6 +216,7 @@ class Telling:
         self._calls = 0
         self._images = 0
         self._details = 0
+        self._groundings = 0
         self._thinking = False  # the last detail holds thoughts, and more of them belong there
         self._begun = False
 
@@ -218,7 +225,7 @@ class Telling:
         delta: Said = {}
         for part in candidate.parts:
             self._tell_part(delta, part, response_id)
-        _add_annotations(delta, candidate, self.text)
+        self._tell_sources(delta, candidate)
         choice: Said = {"index": self.index, "delta": delta, "finish_reason": None}
         if candidate.logprobs_result is not NOTHING:
             choice["logprobs"] = read_logprobs(candidate.logprobs_result)
@@ -300,6 +307,14 @@ class Telling:
         what = f"{response_id}\n{self.index}\n{self._calls}\n{name}\n{arguments}"
         return "call_" + blake2b(what.encode(), digest_size=CALL_ID_BYTES).hexdigest()
 
+    def _tell_sources(self, delta: Said, candidate: Candidate) -> None:
+        grounding, citations = candidate.grounding_metadata, candidate.citation_metadata
+        if (grounding is NOTHING and citations is NOTHING) or self._groundings == GROUNDINGS_MAX:
+            return
+        self._groundings += 1
+        if annotations := read_annotations(grounding, citations, "".join(self.text)):
+            delta["annotations"] = annotations
+
     def _end(self, choice: Said, candidate: Candidate) -> None:
         native = candidate.finish_reason
         spoke = bool(self.text or self._calls or self._images)
@@ -315,16 +330,6 @@ class Telling:
             choice["delta"]["refusal"] = candidate.finish_message
             self.hear(candidate.finish_message)
         self.ended = True
-
-
-def _add_annotations(delta: Said, candidate: Candidate, text: list[str]) -> None:
-    if candidate.grounding_metadata is NOTHING and candidate.citation_metadata is NOTHING:
-        return
-    annotations = read_annotations(
-        candidate.grounding_metadata, candidate.citation_metadata, "".join(text)
-    )
-    if annotations:
-        delta["annotations"] = annotations
 
 
 def _arguments(call: FunctionCall) -> str:

@@ -10,6 +10,11 @@ from altyn.upstream.dialects.gemini.wire import NOTHING, UNREADABLE, Wire
 
 Said = dict[str, Any]
 
+INNER_BYTES = bytes(range(0x80, 0xC0))
+"""What follows the first byte of a letter in UTF-8."""
+
+INNER = frozenset(bytes([byte]) for byte in INNER_BYTES)
+
 
 class Source(Wire):
     uri: str = ""
@@ -74,8 +79,9 @@ def read_annotations(grounding: Raw, citations: Raw, text: str) -> list[Said]:
         found += _grounded(_decode(_GROUNDING, grounding))
     if citations is not NOTHING:
         found += [(c, c) for c in _decode(_CITATIONS, citations).citation_sources if c.uri]
-    encoded = text.encode()
-    return [_annotation(source, place, encoded) for source, place in found]
+    ends = {end for _, place in found for end in (place.start_index, place.end_index)}
+    letters = _letters(text.encode(), ends)
+    return [_annotation(source, place, letters) for source, place in found]
 
 
 def _grounded(grounding: Grounding) -> list[tuple[Source | Citation, Segment | Citation]]:
@@ -90,18 +96,28 @@ def _grounded(grounding: Grounding) -> list[tuple[Source | Citation, Segment | C
     ]
 
 
-def _annotation(source: Source | Citation, place: Segment | Citation, text: bytes) -> Said:
+def _annotation(
+    source: Source | Citation, place: Segment | Citation, letters: dict[int, int]
+) -> Said:
     citation = {
-        "start_index": _letters(text, place.start_index),
-        "end_index": _letters(text, place.end_index),
+        "start_index": letters[place.start_index],
+        "end_index": letters[place.end_index],
         "url": source.uri,
         "title": source.title,
     }
     return {"type": "url_citation", "url_citation": citation}
 
 
-def _letters(text: bytes, size_bytes: int) -> int:
-    return len(text[: max(size_bytes, 0)].decode(errors="ignore"))
+def _letters(text: bytes, sizes_bytes: set[int]) -> dict[int, int]:
+    """How many whole letters so many bytes hold. One walk for all: a text may have many sources."""
+    letters: dict[int, int] = {}
+    counted = at = 0
+    for size_bytes in sorted(sizes_bytes):
+        end = min(max(size_bytes, at), len(text))
+        counted += len(text[at:end].translate(None, INNER_BYTES))
+        at = end
+        letters[size_bytes] = counted - (text[at : at + 1] in INNER and at > 0)
+    return letters
 
 
 def read_logprobs(raw: Raw) -> Said:
