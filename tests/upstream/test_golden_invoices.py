@@ -201,3 +201,19 @@ def test_a_wrong_count_is_found(host: str, column: str):
 def finds_a_wrong(column: str, invoice: Invoice) -> bool:
     numbers = {**invoice.numbers, column: str(int(invoice.numbers[column]) + 1)}
     return any(disagreements(invoice._replace(numbers=numbers)))
+
+
+# Usage that cannot be right -------------------------------------------------------------------
+
+FIRST = {invoice.host.name: invoice for invoice in reversed(INVOICES)}
+
+
+@pytest.mark.parametrize("wrong", ["-1", "1.5", '"5"', "true", "1000000001"])
+@pytest.mark.parametrize("host", FIRST)
+def test_a_count_that_cannot_be_right_is_refused_in_every_dialect(host: str, wrong: str):
+    invoice = FIRST[host]
+    numbers = {**invoice.numbers, next(iter(invoice.numbers)): wrong}
+
+    bad = invoice._replace(numbers=numbers)
+
+    assert read_whole(bad) == read_streamed(bad) == Usage(refused=True)
