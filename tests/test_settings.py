@@ -37,6 +37,7 @@ def test_without_anything_set_the_defaults_hold(home):
         language="en",
         log_level="info",
         log_format="auto",
+        prices_shown_to="everybody",
         redis_url=None,
         top_up_url="http://127.0.0.1:8080/billing",
         requests_per_minute=3000,
@@ -53,6 +54,9 @@ def test_without_anything_set_the_defaults_hold(home):
         drain_after_leave_max=64,
         shutdown_grace_s=30,
         trusted_proxies="127.0.0.1,::1",
+        sign_up="open",
+        smtp_url=None,
+        mail_from="altyn@localhost",
         metrics_token=None,
     )
 

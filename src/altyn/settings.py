@@ -6,10 +6,9 @@ is silently ignored is found after the damage. An empty value counts as not set.
 """
 
 import difflib
-import ipaddress
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -17,21 +16,27 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from altyn.errors import SettingError
+from altyn.setting_forms import (
+    CURRENCY,
+    DATABASE,
+    HOME,
+    HOST,
+    MAIL,
+    NETWORKS,
+    REDIS,
+    SMTP,
+    TOKEN,
+    WEB_URL,
+    Form,
+    choice,
+    number,
+    seconds,
+)
 
 PREFIX = "ALTYN_"
 FILE = "altyn.toml"
 
 MASK = "***"
-
-
-class Form(Struct, frozen=True):
-    """What a value looks like: in words for the sentence of an error, and as a reader.
-
-    `read` raises ValueError on anything else.
-    """
-
-    expected: str
-    read: Callable[[str], Any]
 
 
 class SettingDoc(Struct, frozen=True, kw_only=True):
@@ -52,243 +57,196 @@ class SettingDoc(Struct, frozen=True, kw_only=True):
         return PREFIX + self.name.upper()
 
 
-# Forms ----------------------------------------------------------------------------------------
-
-
-def _matches(text: str, pattern: str) -> str:
-    if not re.fullmatch(pattern, text):
-        raise ValueError
-    return text
-
-
-def _within(number: float, low: float, high: float) -> None:
-    if not low <= number <= high:
-        raise ValueError
-
-
-def _number(low: int, high: int) -> Form:
-    def read(text: str) -> int:
-        number = int(_matches(text, r"[0-9]{1,18}"))
-        _within(number, low, high)
-        return number
-
-    return Form(f"a number from {low} to {high}", read)
-
-
-def _seconds(low: float, high: float) -> Form:
-    def read(text: str) -> float:
-        seconds = float(_matches(text, r"[0-9]{1,9}(\.[0-9]{1,9})?"))
-        _within(seconds, low, high)
-        return seconds
-
-    return Form(f"a number of seconds from {low:g} to {high:g}", read)
-
-
-def _choice(*words: str) -> Form:
-    return Form(f"one of {', '.join(words)}", lambda text: words[words.index(text)])
-
-
-def _read_database_url(text: str) -> str:
-    _matches(text, r"sqlite:///.+|postgresql://.+")
-    # A store in memory would lose the money at the next restart.
-    if text == "sqlite:///:memory:":
-        raise ValueError
-    return text
-
-
-def _read_web_url(text: str) -> str:
-    return _matches(text, r"https?://[^\s/?#]+(/[^\s?#]*)?").rstrip("/")
-
-
-def _read_networks(text: str) -> str:
-    for network in text.split(","):
-        ipaddress.ip_network(network.strip(), strict=False)
-    return text
-
-
-_HOME = Form("a directory", lambda text: Path(text).expanduser().absolute())
-_HOST = Form("a host name or an address", lambda text: _matches(text, r"[^\s/]+"))
-_DATABASE = Form("sqlite:///path or postgresql://user:password@host/name", _read_database_url)
-_WEB_URL = Form("an address such as https://ai.example.com", _read_web_url)
-_CURRENCY = Form("three letters such as USD", lambda text: _matches(text, r"[A-Za-z]{3}").upper())
-_REDIS = Form(
-    "redis://host:6379/0, rediss://… or unix://…",
-    lambda text: _matches(text, r"(rediss?|unix)://\S+"),
-)
-_NETWORKS = Form("addresses or networks with commas between", _read_networks)
-_TOKEN = Form("16 or more letters without spaces", lambda text: _matches(text, r"[!-~]{16,}"))
-
 _ANY_AMOUNT = 1_000_000_000
 
 SETTINGS: tuple[SettingDoc, ...] = (
     SettingDoc(
         name="home",
-        form=_HOME,
+        form=HOME,
         default="./var",
         text="The directory of everything that is kept: database, secret.key, altyn.toml.",
     ),
     SettingDoc(
         name="host",
-        form=_HOST,
+        form=HOST,
         default="127.0.0.1",
         text="The address to listen on. 0.0.0.0 is every interface; put TLS in front of it.",
     ),
     SettingDoc(
         name="port",
-        form=_number(0, 65535),
+        form=number(0, 65535),
         default="8080",
         text="The port to listen on; 0 takes a free one.",
     ),
     SettingDoc(
         name="workers",
-        form=_number(1, 256),
+        form=number(1, 256),
         default="1",
         text="How many processes serve. More than one needs PostgreSQL.",
     ),
     SettingDoc(
         name="database_url",
-        form=_DATABASE,
+        form=DATABASE,
         default="sqlite:///{home}/altyn.db",
         text="Where the money and everything else is stored: SQLite or PostgreSQL.",
         secret=True,
     ),
     SettingDoc(
         name="public_url",
-        form=_WEB_URL,
+        form=WEB_URL,
         default="http://{host}:{port}",
         text="The address customers see, used in links.",
     ),
     SettingDoc(
         name="currency",
-        form=_CURRENCY,
+        form=CURRENCY,
         default="USD",
         text="The one currency of this installation. Set it before the first deposit.",
     ),
     SettingDoc(
         name="language",
-        form=_choice("en", "ru"),
+        form=choice("en", "ru"),
         default="en",
         text="The language of messages when a caller does not ask for one.",
     ),
     SettingDoc(
         name="prices_shown_to",
-        form=_choice("everybody", "members"),
+        form=choice("everybody", "members"),
         default="everybody",
         text="Who sees models and prices in the browser: everybody, or members, who signed in.",
     ),
     SettingDoc(
         name="log_level",
-        form=_choice("debug", "info", "warning", "error"),
+        form=choice("debug", "info", "warning", "error"),
         default="info",
         text="The least important events that are logged.",
     ),
     SettingDoc(
         name="log_format",
-        form=_choice("auto", "json", "text"),
+        form=choice("auto", "json", "text"),
         default="auto",
         text="How logs are written; auto is text to a terminal and JSON elsewhere.",
     ),
     SettingDoc(
         name="redis_url",
-        form=_REDIS,
+        form=REDIS,
         default=None,
         text="Redis or Valkey to share rate limits between processes. Money never depends on it.",
         secret=True,
     ),
     SettingDoc(
         name="top_up_url",
-        form=_WEB_URL,
+        form=WEB_URL,
         default="{public_url}/billing",
         text="Where a customer without money is sent.",
     ),
     SettingDoc(
         name="requests_per_minute",
-        form=_number(0, _ANY_AMOUNT),
+        form=number(0, _ANY_AMOUNT),
         default="3000",
         text="Requests an account may make a minute, unless it has its own limit; 0 is no limit.",
     ),
     SettingDoc(
         name="tokens_per_minute",
-        form=_number(0, _ANY_AMOUNT),
+        form=number(0, _ANY_AMOUNT),
         default="0",
         text="Tokens an account may use a minute, unless it has its own limit; 0 is no limit.",
     ),
     SettingDoc(
         name="parallel_requests",
-        form=_number(0, _ANY_AMOUNT),
+        form=number(0, _ANY_AMOUNT),
         default="256",
         text="Requests an account may run at once, unless it has its own limit; 0 is no limit.",
     ),
     SettingDoc(
         name="body_limit_bytes",
-        form=_number(1024, 1024**3),
+        form=number(1024, 1024**3),
         default="16777216",
         text="The largest request body that is read.",
     ),
     SettingDoc(
         name="connect_timeout_s",
-        form=_seconds(0.01, 600),
+        form=seconds(0.01, 600),
         default="5",
         text="How long an upstream may take to accept a connection.",
     ),
     SettingDoc(
         name="first_event_timeout_s",
-        form=_seconds(0.01, 3600),
+        form=seconds(0.01, 3600),
         default="60",
         text="How long an upstream may take to begin an answer.",
     ),
     SettingDoc(
         name="reasoning_first_event_timeout_s",
-        form=_seconds(0.01, 3600),
+        form=seconds(0.01, 3600),
         default="600",
         text="The same for models that think before they speak, and between what they say.",
     ),
     SettingDoc(
         name="idle_timeout_s",
-        form=_seconds(0.01, 3600),
+        form=seconds(0.01, 3600),
         default="120",
         text="How long an upstream may pause in the middle of an answer.",
     ),
     SettingDoc(
         name="attempt_timeout_s",
-        form=_seconds(0.01, 86_400),
+        form=seconds(0.01, 86_400),
         default="840",
         text="How long one call to one upstream may take in all.",
     ),
     SettingDoc(
         name="route_strategy",
-        form=_choice("priority", "price", "latency"),
+        form=choice("priority", "price", "latency"),
         default="priority",
         text="Which route is asked first, unless a model has its own way: by priority and weight,"
         " the cheapest, or the quickest of late.",
     ),
     SettingDoc(
         name="drain_after_leave_s",
-        form=_seconds(0, 3600),
+        form=seconds(0, 3600),
         default="120",
         text="How long an answer is read on for its usage after the caller has left.",
     ),
     SettingDoc(
         name="drain_after_leave_max",
-        form=_number(0, 100_000),
+        form=number(0, 100_000),
         default="64",
         text="How many such answers a process reads on at once.",
     ),
     SettingDoc(
         name="shutdown_grace_s",
-        form=_seconds(0, 3600),
+        form=seconds(0, 3600),
         default="30",
         text="How long running requests may take to finish when the server stops.",
     ),
     SettingDoc(
         name="trusted_proxies",
-        form=_NETWORKS,
+        form=NETWORKS,
         default="127.0.0.1,::1",
         text="Reverse proxies whose X-Forwarded-For is believed.",
     ),
     SettingDoc(
+        name="sign_up",
+        form=choice("open", "invite", "closed"),
+        default="open",
+        text="Who may make an account in the cabinet: anybody, who has an invitation, or nobody.",
+    ),
+    SettingDoc(
+        name="smtp_url",
+        form=SMTP,
+        default=None,
+        text="The mail server. Without one, letters are written to letters.txt in the home.",
+        secret=True,
+    ),
+    SettingDoc(
+        name="mail_from",
+        form=MAIL,
+        default="altyn@localhost",
+        text="The address letters come from.",
+    ),
+    SettingDoc(
         name="metrics_token",
-        form=_TOKEN,
+        form=TOKEN,
         default=None,
         text="The bearer token of GET /metrics; without it one is made and kept in the home.",
         secret=True,
@@ -329,6 +287,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     drain_after_leave_max: int
     shutdown_grace_s: float
     trusted_proxies: str
+    sign_up: str
+    smtp_url: str | None
+    mail_from: str
     metrics_token: str | None
 
     def masked(self) -> dict[str, Any]:
@@ -361,7 +322,7 @@ def read_settings(
     values = _read_given(given)
     _add(values, _read_environment(environ))
     if "home" not in values:
-        values["home"] = _HOME.read(_KNOWN["home"].default or "")
+        values["home"] = HOME.read(_KNOWN["home"].default or "")
     _add(values, _read_file(values["home"] / FILE))
     _add_defaults(values)
     settings = Settings(**values)

@@ -125,6 +125,23 @@ async def set_password(tx: Transaction, user_id: int, password_hash: str) -> Non
     await tx.execute("UPDATE users SET password_hash = $2 WHERE id = $1", user_id, password_hash)
 
 
+async def confirm_email(tx: Transaction, user_id: int, *, email: str) -> bool:
+    """Note that an address is theirs, if it is still the one they have."""
+    confirmed = await tx.execute(
+        "UPDATE users SET email_confirmed_at = COALESCE(email_confirmed_at, $3)"
+        " WHERE id = $1 AND email = $2",
+        user_id,
+        email,
+        now_ms(),
+    )
+    return bool(confirmed)
+
+
+async def is_confirmed(database: Database, user_id: int) -> bool:
+    rows = await database.read("SELECT email_confirmed_at FROM users WHERE id = $1", user_id)
+    return bool(rows) and rows[0][0] is not None
+
+
 async def set_profile(tx: Transaction, user_id: int, profile: Profile) -> None:
     """Keep what a person says of themselves; what is None stays as it was."""
     await tx.execute(

@@ -15,6 +15,7 @@ from starlette.routing import Route as Pattern
 from altyn.database.engine import new_request_id, now_ms
 from altyn.errors import AltynError, BodyTooLargeError, MethodNotAllowedError, NotFoundError
 from altyn.web.assets import serve_asset
+from altyn.web.letters import Postman
 from altyn.web.origin import is_from_us
 from altyn.web.rate import Turnstile, neighbourhood
 from altyn.web.refusal import ForeignFormError, NotAllowedError, explain
@@ -58,6 +59,7 @@ class Cabinet:
         self.shop = shop
         self._read_address = read_address
         self._read_language = read_language
+        self.postman = Postman(shop.database, shop.settings)
         self._turnstile = Turnstile(workers=shop.settings.workers)
         self._patterns = [
             (Pattern(route.path, _never, methods=[route.method]), route) for route in ROUTES

@@ -20,6 +20,11 @@ SEEN_EVERY_MS = 60_000
 """How often a session in use is written down: a page view must not cost a write."""
 
 BROWSER_LENGTH_MAX = 200
+BROWSERS = ("Firefox", "Edg", "OPR", "YaBrowser", "Chrome", "Safari", "curl", "python")
+"""In this order: each of the later ones is named by some of those before it."""
+
+SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux")
+SAID_AS = {"Edg": "Edge", "OPR": "Opera", "YaBrowser": "Yandex", "Mac OS": "macOS"}
 
 
 class SignedIn(Struct, frozen=True, kw_only=True):
@@ -45,6 +50,11 @@ class Session(Struct, frozen=True):
     seen_at: int
     address: str
     browser: str
+
+    @property
+    def device(self) -> str:
+        """What the browser says it is, in two words: `Firefox, Windows`."""
+        return ", ".join(_first(self.browser, names) for names in (BROWSERS, SYSTEMS)).strip(", ")
 
 
 async def open_session(tx: Transaction, user_id: int, *, address: str, browser: str) -> str:
@@ -109,6 +119,12 @@ async def close_session(tx: Transaction, session_id: int, *, user_id: int) -> bo
 async def close_other_sessions(tx: Transaction, *, user_id: int, but: int | None) -> None:
     """End every session of this person, but one if it is given."""
     await tx.execute("DELETE FROM sessions WHERE user_id = $1 AND id <> $2", user_id, but or 0)
+
+
+def _first(browser: str, names: tuple[str, ...]) -> str:
+    """The first of some names that a browser says of itself, as people know it."""
+    found = next((name for name in names if name in browser), "")
+    return SAID_AS.get(found, found)
 
 
 def digest(secret: str) -> bytes:

@@ -48,6 +48,11 @@ class Shop(Struct, frozen=True, kw_only=True):
         return offer(goods, self.shelf, self.desk.client.router, price_group=price_group)
 
     @property
+    def sends_mail(self) -> bool:
+        """Whether letters reach anybody: only then is an address confirmed before it signs in."""
+        return self.settings.smtp_url is not None
+
+    @property
     def models(self) -> Sequence[Model]:
         """Every model on sale, in the catalog's order."""
         shelf = self.desk.shelf

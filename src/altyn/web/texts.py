@@ -7,6 +7,10 @@ def N_(text: str) -> str:  # noqa: N802 -- the name that gettext's tools know
 
 
 TOASTS = {
+    "closed": N_("Your account is closed. Nothing of you is kept but the books."),
+    "email_confirmed": N_("Your e-mail is confirmed."),
+    "password_changed": N_("The password is changed. Every other session has ended."),
+    "session_ended": N_("The session has ended."),
     "code_voided": N_("The code is void. What was redeemed stays."),
     "credited": N_("The money is on the account."),
     "frozen": N_("The account is frozen."),

@@ -69,6 +69,11 @@ async def take_ticket(tx: Transaction, purpose: Purpose, secret: str) -> Ticket 
     return Ticket(*rows[0]) if rows else None
 
 
+async def forget_tickets(tx: Transaction, *, user_id: int) -> None:
+    """Let every link that was sent to a person open nothing any more."""
+    await tx.execute("DELETE FROM tickets WHERE user_id = $1 AND purpose <> 'form'", user_id)
+
+
 def new_nonce() -> str:
     """What a form carries to be sent once. It is stored when the form is sent, not when shown."""
     return secrets.token_urlsafe(16)

@@ -4,7 +4,6 @@ Whether an address has an account is not told here, not by words and not by time
 """
 
 from functools import partial
-from typing import Any
 from zoneinfo import available_timezones
 
 from starlette.responses import Response
@@ -17,10 +16,21 @@ from altyn.accounts.password import (
     is_common,
     is_outdated,
 )
-from altyn.accounts.store import Profile, add_user, find_password, normal_email, set_password
-from altyn.database.engine import Transaction
+from altyn.accounts.second_step import find_second_step
+from altyn.accounts.store import (
+    Profile,
+    add_user,
+    find_password,
+    is_confirmed,
+    normal_email,
+    set_password,
+)
+from altyn.database.engine import Transaction, now_ms
 from altyn.errors import AlreadyExistsError, OperatorError
+from altyn.web.half_way import HalfWay, seal_half_way
+from altyn.web.mail import send_confirmation, send_known_address
 from altyn.web.session import LASTS_MS, close_session, open_session
+from altyn.web.ticket import find_ticket, take_ticket
 from altyn.web.visit import Visit
 
 TRIES_PER_MINUTE = 6
@@ -38,38 +48,55 @@ async def log_in(visit: Visit) -> Response:
     """`POST /login`"""
     email, password = visit.field("email"), str(visit.form.get("password", ""))
     visit.count_tries(email, per_minute=TRIES_PER_MINUTE)
-    found = await find_password(visit.shop.database, email)
-    user_id, hashed = found or (0, None)
-    if not await check_password(password[:LENGTH_MAX], hashed):
-        return await visit.page(
-            "entrance/login.html",
-            status=422,
-            email=email,
-            wrong=visit.gettext("The e-mail or the password is wrong."),
-            next=visit.field("next"),
-        )
+    database = visit.shop.database
+    user_id, hashed = await find_password(database, email) or (0, None)
+    right = await check_password(password[:LENGTH_MAX], hashed)
+    if not right or (visit.shop.sends_mail and not await is_confirmed(database, user_id)):
+        return await _refuse_login(visit, email)
     if hashed is not None and is_outdated(hashed):
         await _rehash(visit, user_id, password)
-    return await welcome_in(visit, user_id, visit.back(otherwise="/app"))
+    path = visit.back(otherwise="/app")
+    if (await find_second_step(database, visit.shop.seal, user_id)).secret is not None:
+        return await ask_second_step(visit, user_id, path)
+    return await welcome_in(visit, user_id, path)
+
+
+async def _refuse_login(visit: Visit, email: str) -> Response:
+    """One sentence for every reason: which one it is would tell a stranger who has an account."""
+    wrong = visit.gettext("The e-mail or the password is wrong.")
+    if visit.shop.sends_mail:
+        wrong += " " + visit.gettext("Or the e-mail is not confirmed yet: see the letter.")
+    return await visit.page(
+        "entrance/login.html", status=422, email=email, wrong=wrong, next=visit.field("next")
+    )
+
+
+async def ask_second_step(visit: Visit, user_id: int, path: str) -> Response:
+    """The page that asks for a one-time password, to be sent to `POST /login/code`."""
+    half = seal_half_way(visit, HalfWay(user_id, now_ms(), path))
+    return await visit.page("entrance/code.html", half=half, wrong="")
 
 
 async def show_signup(visit: Visit) -> Response:
-    """`GET /signup`"""
+    """`GET /signup`: with an invitation in `t`, where one is needed."""
     if visit.person is not None:
         return visit.go("/app")
-    return await visit.page("entrance/signup.html", email="", wrong={})
+    return await _show_signup(visit, visit.query("t"), {})
 
 
 async def sign_up(visit: Visit) -> Response:
     """`POST /signup`"""
     email, password = visit.field("email"), str(visit.form.get("password", ""))
+    invitation = visit.field("t")
     wrong = {**check_email(visit, email), **check_new_password(visit, password, email=email)}
-    if wrong:
-        return await visit.page("entrance/signup.html", status=422, email=email, wrong=wrong)
-    user_id = await _add(visit, email, password)
+    if wrong or not await _may_sign_up(visit, invitation):
+        return await _show_signup(visit, invitation, wrong, status=422)
+    user_id = await _add(visit, email, password, invitation)
+    if visit.shop.sends_mail:
+        return await visit.page("entrance/letter.html", email=email)
     if user_id is None:
         wrong["email"] = visit.gettext("This e-mail cannot be used. If it is yours, sign in.")
-        return await visit.page("entrance/signup.html", status=422, email=email, wrong=wrong)
+        return await _show_signup(visit, invitation, wrong, status=422)
     return await welcome_in(visit, user_id, "/app")
 
 
@@ -138,12 +165,46 @@ def profile_of(visit: Visit) -> Profile:
     )
 
 
-async def _add(visit: Visit, email: str, password: str) -> int | None:
-    hashed = await hash_aside(password)
-    work: Any = partial(add_user, email=email, password_hash=hashed, profile=profile_of(visit))
+async def _show_signup(
+    visit: Visit, invitation: str, wrong: dict[str, str], *, status: int = 200
+) -> Response:
+    return await visit.page(
+        "entrance/signup.html",
+        status=status,
+        email=visit.field("email"),
+        wrong=wrong,
+        invitation=invitation,
+        policy=visit.shop.settings.sign_up,
+        open=await _may_sign_up(visit, invitation),
+    )
+
+
+async def _may_sign_up(visit: Visit, invitation: str) -> bool:
+    policy = visit.shop.settings.sign_up
+    if policy == "invite":
+        return await find_ticket(visit.shop.database, "invite", invitation) is not None
+    return policy == "open"
+
+
+async def _add(visit: Visit, email: str, password: str, invitation: str) -> int | None:
+    """Add a person, or return None for a known address, to which a letter goes where one can."""
+    hashed, mail = await hash_aside(password), visit.shop.sends_mail
+
+    async def add(tx: Transaction) -> int:
+        if visit.shop.settings.sign_up == "invite":
+            await take_ticket(tx, "invite", invitation)
+        user_id = await add_user(tx, email, password_hash=hashed, profile=profile_of(visit))
+        if mail:
+            await send_confirmation(tx, visit, user_id=user_id, email=normal_email(email))
+        return user_id
+
     try:
-        return int(await visit.shop.database.write(work))
+        return await visit.shop.database.write(add)
     except AlreadyExistsError:
+        if mail:
+            await visit.shop.database.write(
+                partial(send_known_address, visit=visit, email=normal_email(email))
+            )
         return None
 
 

@@ -12,7 +12,7 @@ from altyn.keys.standing import list_standings
 from altyn.ledger.deposits import pay_in, read_deposit
 from altyn.ledger.entries import list_entries
 from altyn.money import Nanos
-from altyn.web.ticket import is_nonce, new_nonce
+from altyn.web.ticket import is_nonce, issue_ticket, new_nonce
 from altyn.web.visit import Visit
 
 PAGE = 50
@@ -72,6 +72,18 @@ async def credit(visit: Visit) -> Response:
         source="promo" if visit.field("source") == "promo" else "cash_in",
     )
     return visit.go(f"/admin/users/{user.id}", toast="credited")
+
+
+async def show_invite(visit: Visit) -> Response:
+    """`GET /admin/users/invite`"""
+    return await visit.page("admin/invite.html", link="")
+
+
+async def invite(visit: Visit) -> Response:
+    """`POST /admin/users/invite`: a link that lets one person sign up, shown once."""
+    secret = await visit.shop.database.write(partial(issue_ticket, purpose="invite"))
+    link = f"{visit.shop.settings.public_url}/signup?t={secret}"
+    return await visit.page("admin/invite.html", link=link)
 
 
 async def freeze(visit: Visit) -> Response:

@@ -1,0 +1,65 @@
+"""What letters say. Each is written in the reader's language, in the transaction that causes it."""
+
+from altyn.database.engine import Transaction
+from altyn.web.letters import write_letter
+from altyn.web.ticket import issue_ticket
+from altyn.web.visit import Visit
+
+
+async def send_confirmation(tx: Transaction, visit: Visit, *, user_id: int, email: str) -> None:
+    """Ask whether an address is really theirs."""
+    secret = await issue_ticket(tx, "confirm", user_id=user_id, email=email)
+    await write_letter(
+        tx,
+        recipient=email,
+        subject=visit.gettext("Confirm your e-mail"),
+        body=visit.gettext(
+            "Open this link to confirm your address. It works for a day.\n\n%(link)s\n\n"
+            "If you have not made an account here, do nothing.",
+            link=_link(visit, f"/verify?t={secret}"),
+        ),
+    )
+
+
+async def send_known_address(tx: Transaction, visit: Visit, *, email: str) -> None:
+    """Somebody signs up with an address that has an account: only its owner learns that."""
+    await write_letter(
+        tx,
+        recipient=email,
+        subject=visit.gettext("You have an account already"),
+        body=visit.gettext(
+            "Somebody, probably you, has tried to sign up with this address.\n"
+            "Sign in: %(link)s\nA new password: %(reset)s",
+            link=_link(visit, "/login"),
+            reset=_link(visit, "/reset"),
+        ),
+    )
+
+
+async def send_reset(tx: Transaction, visit: Visit, *, user_id: int, email: str) -> None:
+    secret = await issue_ticket(tx, "reset", user_id=user_id, email=email)
+    await write_letter(
+        tx,
+        recipient=email,
+        subject=visit.gettext("A new password"),
+        body=visit.gettext(
+            "Open this link to choose a new password. It works for half an hour.\n\n%(link)s\n\n"
+            "If you have not asked for it, do nothing: the old password stays.",
+            link=_link(visit, f"/reset/new?t={secret}"),
+        ),
+    )
+
+
+async def send_password_changed(tx: Transaction, visit: Visit, *, email: str) -> None:
+    await write_letter(
+        tx,
+        recipient=email,
+        subject=visit.gettext("Your password was changed"),
+        body=visit.gettext(
+            "If it was not you, take a new one at once: %(link)s", link=_link(visit, "/reset")
+        ),
+    )
+
+
+def _link(visit: Visit, path: str) -> str:
+    return f"{visit.shop.settings.public_url}{path}"

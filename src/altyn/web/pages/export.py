@@ -1,0 +1,79 @@
+"""All the data of a person in one file: what is kept of them, and everything their account did."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from msgspec import structs
+from starlette.responses import Response, StreamingResponse
+
+from altyn.keys.store import list_keys
+from altyn.ledger.entries import list_entries
+from altyn.usage.report import Filter, list_records
+from altyn.web.session import list_sessions
+from altyn.web.visit import Visit
+
+PAGE = 500
+
+
+async def send(visit: Visit) -> Response:
+    """`GET /app/settings/export`: JSON, written while it is read, however much it is."""
+    return StreamingResponse(
+        _pieces(visit),
+        media_type="application/json",
+        headers={"content-disposition": 'attachment; filename="altyn-data.json"'},
+    )
+
+
+async def _pieces(visit: Visit) -> AsyncIterator[bytes]:
+    me, database = visit.me, visit.shop.database
+    person = structs.asdict(me)
+    for inner in ("session_id", "user_id", "seen_at"):
+        del person[inner]
+    yield b'{"person":' + msgspec.json.encode(person)
+    yield b',"currency":' + msgspec.json.encode(visit.shop.currency)
+    yield b',"sessions":' + msgspec.json.encode(await list_sessions(database, me.user_id))
+    yield b',"keys":' + msgspec.json.encode(await list_keys(database, account_id=me.account_id))
+    yield b',"entries":['
+    async for piece in _listed(_entries(visit)):
+        yield piece
+    yield b'],"requests":['
+    async for piece in _listed(_requests(visit)):
+        yield piece
+    yield b"]}\n"
+
+
+async def _listed(things: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+    """The members of a list, with commas between them."""
+    comma = b""
+    async for thing in things:
+        yield comma + msgspec.json.encode(thing)
+        comma = b","
+
+
+async def _entries(visit: Visit) -> AsyncIterator[Any]:
+    before: int | None = None
+    while True:
+        page = await list_entries(
+            visit.shop.database, visit.me.account_id, limit=PAGE, before=before
+        )
+        for line in page:
+            yield line
+        if len(page) < PAGE:
+            return
+        before = page[-1].id
+
+
+OURS = ("cost_nanos", "provider", "upstream_model", "upstream_id", "markup_ppm", "attempts")
+"""What of a record is the operator's business: what they pay, and to whom."""
+
+
+async def _requests(visit: Visit) -> AsyncIterator[Any]:
+    chosen, before = Filter(account_id=visit.me.account_id), None
+    while True:
+        page = await list_records(visit.shop.database, chosen, limit=PAGE, before=before)
+        for record in page:
+            yield {name: value for name, value in record.items() if name not in OURS}
+        if len(page) < PAGE:
+            return
+        before = page[-1]["created_at"], page[-1]["request_id"]
