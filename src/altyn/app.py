@@ -29,7 +29,7 @@ from altyn.api.key import Keys
 from altyn.api.models import Models
 from altyn.api.operations import Operations
 from altyn.api.protocol import LimitedProtocol
-from altyn.api.request import Receive, Send, choose_language
+from altyn.api.request import Receive, Send, choose_language, names_a_key
 from altyn.api.routes import BASE, Api
 from altyn.api.usage import UsageReports
 from altyn.catalog.load import load_catalog
@@ -149,12 +149,17 @@ class App:
         if scope["type"] == "http":
             if scope["path"].startswith(BASE):
                 await self.api(scope, receive, send)
-            elif scope["path"] in self.operations.paths or not self.cabinet.answers(scope):
-                await self.operations(scope, receive, send)
-            else:
+            elif self._is_page(scope):
                 await self.cabinet(scope, receive, send)
+            else:
+                await self.operations(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
+
+    def _is_page(self, scope: Any) -> bool:
+        if scope["path"] in self.operations.paths or names_a_key(scope):
+            return False
+        return self.cabinet.answers(scope)
 
     # Clocks -----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from altyn.api import old_http
 from altyn.api.errors import error_body
 from altyn.database.engine import new_request_id
 from altyn.errors import InvalidParameterError
@@ -127,6 +128,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not None:
             self.scope["altyn.line"] = CallerLine(self.cycle)  # type: ignore[typeddict-unknown-key]
+            if self.scope["http_version"] == old_http.VERSION:
+                old_http.answer_without_chunks(self.cycle)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- ours says the same, as JSON
         self._refuse("http")

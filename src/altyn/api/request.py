@@ -5,7 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 from msgspec import Struct
@@ -31,6 +31,12 @@ WISH = re.compile(
 )
 """One language of an `Accept-Language` header, in lower case: `ru-ru;q=0.8`."""
 KEY_NAMES = frozenset({"key", "api_key", "apikey", "api-key", "access_token", "token"})
+
+
+def names_a_key(scope: Mapping[str, Any]) -> bool:
+    """Whether a key stands in the address, where logs and browsers' histories would keep it."""
+    query = unquote_plus(scope["query_string"].decode("latin-1"))
+    return bool(KEY_MARK.search(scope["path"]) or KEY_MARK.search(query))
 
 
 class Line(Protocol):
