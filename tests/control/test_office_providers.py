@@ -302,3 +302,25 @@ def test_how_routes_do_is_told_by_every_process_that_serves(gateway, vendor):
     beside = structs.replace(office, router=gateway.app.router)
     live = gateway.run(perform(beside, "provider.list", {}))
     assert next(card["now"]["state"] for card in live if card["name"] == name) == "resting"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "secret", "caution"),
+    [
+        ("https://api.vendor.test/v1", "sk-1", None),
+        ("http://api.vendor.test/v1", None, None),
+        ("http://api.vendor.test/v1", "sk-1", "unencrypted"),
+        ("http://10.0.0.5:8000/v1", None, "inside your network"),
+        ("https://10.0.0.5/v1", "sk-1", "inside your network"),
+        ("http://localhost:11434/v1", None, "inside your network"),
+        ("http://vllm:8000/v1", None, "inside your network"),
+        ("http://169.254.169.254/v1", None, "inside your network"),
+    ],
+)
+async def test_an_unusual_address_is_taken_and_said(do, base_url, secret, caution):
+    card = await do(
+        "provider.add", name="mine", dialect="openai-chat", base_url=base_url, secret=secret
+    )
+
+    assert (card["caution"] is None) == (caution is None)
+    assert caution is None or caution in card["caution"]

@@ -60,7 +60,8 @@ def add(
     served = f" and serves {card['routes']} models" if card["routes"] else ""
     nexts = [] if served else [f"'altyn route add MODEL {name}'"]
     nexts.append(f"'altyn provider test {name}'")
-    show(card, f"{name} is added{served}. Next: {', '.join(nexts)}.", as_json=as_json)
+    caution = f" Note: {card['caution']}." if card["caution"] else ""
+    show(card, f"{name} is added{served}.{caution} Next: {', '.join(nexts)}.", as_json=as_json)
 
 
 @provider.command("set")

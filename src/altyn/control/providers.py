@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from altyn.catalog.address import may_be_fetched
 from altyn.catalog.route import list_routes, remove_all_routes
 from altyn.control.furnish import add_vendor_routes
 from altyn.control.office import Office
@@ -20,7 +21,8 @@ from altyn.upstream.report import Condition, Report, combine
 class ProviderCard(Struct, kw_only=True):
     """A provider as it may be shown: whether it has a secret, never the secret.
 
-    `parallel` is how many calls it takes at once, None for any number; `now` is how it does.
+    `parallel` is how many calls it takes at once, None for any number; `now` is how it does;
+    `caution` is what should be known of its address, None for an ordinary one.
     """
 
     id: int
@@ -32,6 +34,7 @@ class ProviderCard(Struct, kw_only=True):
     parallel: int | None
     routes: int
     now: ConditionCard
+    caution: str | None
 
 
 async def add(
@@ -141,7 +144,19 @@ def _card(provider: Provider, report: Report, route_ids: list[int]) -> ProviderC
         parallel=provider.parallel_requests,
         routes=len(route_ids),
         now=describe(report, [condition], drained=provider.drained_at is not None),
+        caution=_caution(provider),
     )
+
+
+def _caution(provider: Provider) -> str | None:
+    """Such addresses are the operator's to choose; he should only know that he has."""
+    if provider.dialect == "sandbox":
+        return None
+    if not may_be_fetched(provider.base_url):
+        return f"{provider.host} is inside your network: only servers of your own belong there"
+    if provider.secret is not None and provider.base_url.startswith("http://"):
+        return f"the key goes to {provider.host} unencrypted: use https"
+    return None
 
 
 def _limit(parallel: int | None) -> int | None:
