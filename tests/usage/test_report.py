@@ -79,6 +79,8 @@ def total(records):
         prompt_tokens=sum(usage.input_tokens for usage in known),
         completion_tokens=sum(usage.output_tokens for usage in known),
         charge_nanos=sum(one.charge_nanos for one in records),
+        uncounted=len(records) - len(known),
+        succeeded=sum(one.status == "success" for one in records),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from browser import ARGUMENTS, Watcher, open_context
 from people import Person, sign_in
 from playwright.sync_api import Browser, Page, sync_playwright
+from spender import Spender, spend
 
 from fakes.gateway import Gateway
 
@@ -85,3 +86,10 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         context.close()
     for watcher in watchers:
         watcher.assert_clean()
+
+
+@pytest.fixture(scope="module")
+def spender(cabinet: Gateway) -> Iterator[Spender]:
+    cabinet.app.cabinet.forget_rates()
+    with sign_in(cabinet) as person:
+        yield spend(cabinet, person)

@@ -18,12 +18,10 @@ from altyn.api.wire import (
     UsageList,
     UsageSummary,
 )
-from altyn.catalog.load import find_price
-from altyn.chat import Usage
+from altyn.catalog.load import find_applied_price
 from altyn.database.engine import Database
 from altyn.errors import InvalidParameterError, NotFoundError
 from altyn.money import format_nanos, format_per_token, format_short
-from altyn.usage.record import TOKEN_COLUMNS
 from altyn.usage.report import (
     Cursor,
     Filter,
@@ -34,6 +32,7 @@ from altyn.usage.report import (
     group_records,
     list_records,
     sum_records,
+    usage_of,
 )
 
 T = TypeVar("T")
@@ -148,13 +147,12 @@ class UsageReports:
 
     async def _receipt(self, row: RecordRow) -> list[ReceiptLine]:
         """The charge line by line, by the price row that the record names."""
-        usage = _usage(row)
+        usage = usage_of(row)
         if not row["charge_nanos"] or usage is None or row["price_id"] is None:
             return []
-        price = await find_price(self.database, row["price_id"])
-        if price is None:
+        applied = await find_applied_price(self.database, row["price_id"], row["markup_ppm"])
+        if applied is None:
             return []
-        applied = price.marked_up(row["markup_ppm"]) if row["markup_ppm"] else price
         return [
             ReceiptLine(
                 kind=line.kind,
@@ -164,7 +162,7 @@ class UsageReports:
                 ),
                 amount=format_per_token(line.amount_millionths),
             )
-            for line in applied.explain(usage)
+            for line in applied.price.explain(usage)
         ]
 
 
@@ -255,7 +253,7 @@ def read_cursor(name: str, value: str) -> Cursor:
 
 
 def _usage_card(row: RecordRow) -> UsageCard:
-    usage = _usage(row)
+    usage = usage_of(row)
     known = usage if usage is not None else Unknown
     return UsageCard(
         id=f"chatcmpl-{row['request_id']}",
@@ -290,11 +288,6 @@ class Unknown:
     output_tokens: int | None = None
     reasoning: int | None = None
     total_tokens: int | None = None
-
-
-def _usage(row: RecordRow) -> Usage | None:
-    numbers: dict[str, Any] = {name: row[name] for name in TOKEN_COLUMNS}
-    return None if numbers["input_uncached"] is None else Usage(**numbers)
 
 
 def _group_name(group_by: GroupBy, group: Any) -> str:

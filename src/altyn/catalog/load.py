@@ -137,10 +137,24 @@ async def list_markups(database: Database) -> list[MarkupRow]:
     ]
 
 
-async def find_price(database: Database, price_id: int) -> Price | None:
-    """One price row, as it stood when a receipt named it: rows are never edited."""
-    rows = await database.read("SELECT document FROM prices WHERE id = $1", price_id)
-    return read_price(rows[0][0]) if rows else None
+class AppliedPrice(Struct, frozen=True):
+    """The price that a receipt names, and since when (in ms) its row has been in force."""
+
+    price: Price
+    effective_from: int
+
+
+async def find_applied_price(
+    database: Database, price_id: int, markup_ppm: int | None
+) -> AppliedPrice | None:
+    """What a customer was charged by: the row that their receipt names, with the markup on it."""
+    rows = await database.read(
+        "SELECT document, effective_from FROM prices WHERE id = $1", price_id
+    )
+    if not rows:
+        return None
+    price = read_price(rows[0][0])
+    return AppliedPrice(price.marked_up(markup_ppm) if markup_ppm else price, rows[0][1])
 
 
 async def add_builtin_models(tx: Transaction, *, currency: str = "USD") -> int:

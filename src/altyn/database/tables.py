@@ -208,6 +208,15 @@ entries = Table(
     UniqueConstraint("chain_account_id", "chain_number", name="one_chain_for_each_account"),
 )
 
+# What is no charge: found on a balance page without reading a million charges.
+Index(
+    "entries_beside_charges",
+    entries.c.chain_account_id,
+    entries.c.chain_number,
+    sqlite_where=entries.c.kind != "settle",
+    postgresql_where=entries.c.kind != "settle",
+)
+
 # What turns into money for whoever writes it into their balance page. Whether and by whom it was
 # redeemed stands in the ledger alone: the deposit whose ref is `code-` and its id.
 codes = Table(
@@ -413,11 +422,16 @@ usage_records = Table(
     Column("served_model", Text),
     sqlite_with_rowid=False,
 )
+# What a list is filtered by stands in the index: a rare one is found without reading the others.
 Index(
     "usage_records_of_an_account",
     usage_records.c.account_id,
     usage_records.c.created_at,
     usage_records.c.request_id,
+    usage_records.c.model,
+    usage_records.c.key_id,
+    usage_records.c.status,
+    usage_records.c.mode,
 )
 
 # The same, summed by hour: totals over millions of calls without reading them.
@@ -434,6 +448,8 @@ usage_hours = Table(
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
     Column("charge_nanos", BigInteger, nullable=False),
+    # Of the requests, those whose tokens nobody knows: their sum is "no data", not 0.
+    Column("uncounted", BigInteger, nullable=False, server_default=text("0")),
 )
 
 # Answers kept for a repeated Idempotency-Key.

@@ -71,7 +71,7 @@ HOURS = rows(
     "usage_hours",
     "account_id, hour_at, key_id, model, mode, status",
     "account_id, hour_at, key_id, model text, mode text, status text, requests, prompt_tokens,"
-    " completion_tokens, charge_nanos",
+    " completion_tokens, charge_nanos, uncounted",
 )
 COUNTED = len(TOKEN_COLUMNS)
 UNKNOWN = (None,) * COUNTED
@@ -136,10 +136,11 @@ def _hours(records: Sequence[UsageRecord]) -> list[tuple[Any, ...]]:
             record.mode,
             record.status,
         )
-        total = sums.setdefault(key, [0, 0, 0, 0])
+        total = sums.setdefault(key, [0, 0, 0, 0, 0])
         total[0] += 1
         if record.usage is not None:
             total[1] += record.usage.input_tokens
             total[2] += record.usage.output_tokens
         total[3] += record.charge_nanos
+        total[4] += record.usage is None
     return [(*key, *total) for key, total in sums.items()]

@@ -9,14 +9,16 @@ import binascii
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from altyn.chat import Usage
 from altyn.database.bulk import Row
 from altyn.database.engine import Database
 from altyn.money import Nanos
-from altyn.usage.record import HOUR_MS, RECORDS
+from altyn.usage.record import HOUR_MS, RECORDS, TOKEN_COLUMNS
 
 GroupBy = Literal["day", "hour", "model", "key", "status"]
+Split = GroupBy | Literal["mode"]
 DAY_MS = 24 * HOUR_MS
 FOREVER = 2**62
 
@@ -32,12 +34,31 @@ class Filter(Struct, frozen=True, kw_only=True):
     status: str | None = None
     mode: str | None = None
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether more is asked than whose and when."""
+        return any(getattr(self, column) is not None for column in COLUMNS)
+
+
+COLUMNS = ("model", "key_id", "status", "mode")
+
 
 class Totals(Struct, frozen=True):
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     charge_nanos: Nanos = 0
+    uncounted: int = 0
+    """Requests whose tokens nobody knows. Where that is all of them, the tokens are not 0 but
+    unknown.
+    """
+
+    succeeded: int = 0
+
+    @property
+    def is_uncounted(self) -> bool:
+        """Whether nothing is known of its tokens."""
+        return bool(self.requests) and self.uncounted == self.requests
 
     def __add__(self, other: "Totals") -> "Totals":
         return Totals(
@@ -45,6 +66,8 @@ class Totals(Struct, frozen=True):
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.charge_nanos + other.charge_nanos,
+            self.uncounted + other.uncounted,
+            self.succeeded + other.succeeded,
         )
 
 
@@ -61,6 +84,8 @@ async def list_records(
     skip: int = 0,
 ) -> list[RecordRow]:
     """The newest records first, after the one that *before* points at."""
+    if chosen.is_narrow and not skip:
+        return await _list_by_hours(database, chosen, limit=limit, before=before)
     where, values = _where(chosen)
     if before is not None:
         where += f" AND (created_at, request_id) < (${len(values) + 1}, ${len(values) + 2})"
@@ -73,6 +98,53 @@ async def list_records(
     return [_by_name(row) for row in found]
 
 
+async def _list_by_hours(
+    database: Database, chosen: Filter, *, limit: int, before: tuple[int, str] | None
+) -> list[RecordRow]:
+    """The same for a filter that may be rare: the sums tell in which hours to look."""
+    hours = await _hours_with(database, chosen, limit=limit, before=before)
+    if not hours:
+        return []
+    where, values = _where(chosen)
+    if before is not None:
+        where += f" AND (created_at, request_id) < (${len(values) + 1}, ${len(values) + 2})"
+        values += before
+    places = ", ".join(f"({hour:d})" for hour in hours)
+    found = await database.read(
+        f"SELECT {', '.join(RECORDS.names)} FROM (VALUES {places}) AS hours"
+        f" CROSS JOIN usage_records WHERE {where} AND created_at >= hours.column1"
+        f" AND created_at < hours.column1 + {HOUR_MS}"
+        f" ORDER BY created_at DESC, request_id DESC LIMIT {limit:d}",
+        *values,
+    )
+    return [_by_name(row) for row in found]
+
+
+async def _hours_with(
+    database: Database, chosen: Filter, *, limit: int, before: tuple[int, str] | None
+) -> list[int]:
+    """The newest hours that hold *limit* records of the filter, or all that hold some."""
+    newest = before[0] if before is not None else chosen.until - 1
+    hour = newest - newest % HOUR_MS
+    # Of the first and the last hour some records may be out of the window.
+    within = structs.replace(
+        chosen, since=chosen.since - chosen.since % HOUR_MS, until=min(chosen.until, newest + 1)
+    )
+    where, values = _where(within, time="hour_at")
+    rows = await database.read(
+        f"SELECT hour_at, CAST(SUM(requests) AS BIGINT) FROM usage_hours WHERE {where}"
+        f" GROUP BY hour_at ORDER BY hour_at DESC LIMIT {limit + 1:d}",
+        *values,
+    )
+    hours, certain = [], 0
+    for hour_at, requests in rows:
+        hours.append(hour_at)
+        certain += requests if hour_at < hour else 0
+        if certain >= limit:
+            break
+    return hours
+
+
 async def find_record(database: Database, *, account_id: int, request_id: str) -> RecordRow | None:
     found = await database.read(
         f"SELECT {', '.join(RECORDS.names)} FROM usage_records"
@@ -83,25 +155,57 @@ async def find_record(database: Database, *, account_id: int, request_id: str) -
     return _by_name(found[0]) if found else None
 
 
+def usage_of(row: RecordRow) -> Usage | None:
+    """The tokens of a record; None where nobody knows them, which is not 0."""
+    numbers: dict[str, Any] = {name: row[name] for name in TOKEN_COLUMNS}
+    return None if numbers["input_uncached"] is None else Usage(**numbers)
+
+
 async def sum_records(database: Database, chosen: Filter) -> Totals:
     """Totals over the whole filter."""
-    totals = Totals()
-    for source in _sources(chosen):
-        ((requests, *sums),) = await _read_sums(database, source)
-        totals += Totals(requests, *(int(number or 0) for number in sums))
-    return totals
+    return (await tabulate(database, chosen, ())).get((), Totals())
 
 
 async def group_records(
     database: Database, chosen: Filter, group_by: GroupBy
 ) -> list[tuple[Any, Totals]]:
     """Totals for each day, hour, model, key or status of the filter; times as milliseconds."""
-    groups: dict[Any, Totals] = {}
+    groups = await tabulate(database, chosen, (group_by,))
+    return sorted(
+        ((group, totals) for (group,), totals in groups.items()),
+        key=lambda item: item[0],
+        reverse=group_by in ("day", "hour"),
+    )
+
+
+async def tabulate(
+    database: Database, chosen: Filter, by: Sequence[Split], *, day_shift_ms: int = 0
+) -> dict[tuple[Any, ...], Totals]:
+    """Totals for every combination of *by* that there is: of days and models, for example.
+
+    Days are told by the moment at which they begin: in UTC, or in a zone that is *day_shift_ms*
+    ahead of it. That must be whole hours, which is all that sums by the hour can keep apart.
+    """
+    groups: dict[tuple[Any, ...], Totals] = {}
     for source in _sources(chosen):
-        for group, requests, *sums in await _read_sums(database, source, group_by):
-            row = Totals(requests, *(int(number or 0) for number in sums))
-            groups[group] = groups.get(group, Totals()) + row
-    return sorted(groups.items(), key=lambda item: item[0], reverse=group_by in ("day", "hour"))
+        for row in await _read_sums(database, source, by, day_shift_ms):
+            group, (requests, *sums) = tuple(row[: len(by)]), row[len(by) :]
+            if requests:
+                totals = Totals(requests, *(int(number or 0) for number in sums))
+                groups[group] = groups.get(group, Totals()) + totals
+    return groups
+
+
+async def list_models(database: Database, account_id: int, *, since: int, until: int) -> list[str]:
+    """The models that an account has called within whole hours."""
+    rows = await database.read(
+        "SELECT DISTINCT model FROM usage_hours"
+        " WHERE account_id = $1 AND hour_at >= $2 AND hour_at < $3 ORDER BY model",
+        account_id,
+        since,
+        until,
+    )
+    return [model for (model,) in rows]
 
 
 class Cursor(Struct, frozen=True):
@@ -151,15 +255,7 @@ def _sources(chosen: Filter) -> Sequence[_Source]:
 
 
 def _between(chosen: Filter, since: int, until: int) -> Filter:
-    return Filter(
-        account_id=chosen.account_id,
-        since=since,
-        until=until,
-        model=chosen.model,
-        key_id=chosen.key_id,
-        status=chosen.status,
-        mode=chosen.mode,
-    )
+    return structs.replace(chosen, since=since, until=until)
 
 
 HOURLY_SUMS = (
@@ -167,6 +263,8 @@ HOURLY_SUMS = (
     "SUM(prompt_tokens)",
     "SUM(completion_tokens)",
     "SUM(charge_nanos)",
+    "SUM(uncounted)",
+    "SUM(CASE WHEN status = 'success' THEN requests END)",
 )
 PROMPT = " + ".join(
     f"COALESCE({name}, 0)"
@@ -174,35 +272,45 @@ PROMPT = " + ".join(
 )
 PROMPT += " - COALESCE(written_on_top, 0)"  # no token of a prompt is counted twice
 COMPLETION = " + ".join(f"COALESCE({name}, 0)" for name in ("output_text", "reasoning", "image"))
-RECORD_SUMS = ("COUNT(*)", f"SUM({PROMPT})", f"SUM({COMPLETION})", "SUM(charge_nanos)")
+RECORD_SUMS = (
+    "COUNT(*)",
+    f"SUM({PROMPT})",
+    f"SUM({COMPLETION})",
+    "SUM(charge_nanos)",
+    "SUM(CASE WHEN input_uncached IS NULL THEN 1 END)",
+    "SUM(CASE WHEN status = 'success' THEN 1 END)",
+)
 
 
 async def _read_sums(
-    database: Database, source: _Source, group_by: GroupBy | None = None
+    database: Database, source: _Source, by: Sequence[Split], day_shift_ms: int
 ) -> Sequence[Row]:
     time = "hour_at" if source.hourly else "created_at"
     where, values = _where(source.chosen, time=time)
     table = "usage_hours" if source.hourly else "usage_records"
     sums = HOURLY_SUMS if source.hourly else RECORD_SUMS
     columns = ", ".join(f"CAST(COALESCE({part}, 0) AS BIGINT)" for part in sums)
-    if group_by is None:
-        return await database.read(f"SELECT {columns} FROM {table} WHERE {where}", *values)
+    day = f"{time} - ({time} + {day_shift_ms:d}) % {DAY_MS}"
     group = {
-        "day": f"{time} - {time} % {DAY_MS}",
+        "day": day,
         "hour": f"{time} - {time} % {HOUR_MS}",
         "model": "model",
         "key": "key_id",
         "status": "status",
-    }[group_by]
+        "mode": "mode",
+    }
+    parts = ", ".join(group[one] for one in by)
     return await database.read(
-        f"SELECT {group} AS part, {columns} FROM {table} WHERE {where} GROUP BY {group}", *values
+        f"SELECT {parts}{', ' if by else ''}{columns} FROM {table} WHERE {where}"
+        + (f" GROUP BY {parts}" if by else ""),
+        *values,
     )
 
 
 def _where(chosen: Filter, *, time: str = "created_at") -> tuple[str, list[Any]]:
     values: list[Any] = [chosen.account_id, chosen.since, chosen.until]
     where = f"account_id = $1 AND {time} >= $2 AND {time} < $3"
-    for column in ("model", "key_id", "status", "mode"):
+    for column in COLUMNS:
         if (value := getattr(chosen, column)) is not None:
             values.append(value)
             where += f" AND {column} = ${len(values)}"

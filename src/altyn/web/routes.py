@@ -17,10 +17,12 @@ from altyn.web.pages import (
     models,
     overview,
     redeem,
+    requests,
     reset,
     settings,
     setup,
     two_steps,
+    usage,
     users,
 )
 from altyn.web.rate import Limit
@@ -56,6 +58,8 @@ class Route(Struct, frozen=True, kw_only=True):
 
 LOOK = Limit(240)
 """A page that is looked at."""
+EXPORT = Limit(20)
+"""A file that may be long."""
 CHANGE = Limit(60)
 """A form that changes something."""
 STRANGER = Limit(120, by="address")
@@ -130,6 +134,12 @@ ROUTES = (
     get("/app/settings/export", export.send, "signed_in", GUESS_OF_PERSON),
     get("/app/settings/close", settings.show_close, "signed_in", LOOK),
     post("/app/settings/close", settings.close, "signed_in", GUESS_OF_PERSON),
+    # Usage and requests
+    get("/app/usage", usage.show, "signed_in", LOOK),
+    get("/app/usage.csv", usage.export, "signed_in", EXPORT),
+    get("/app/requests", requests.show_all, "signed_in", LOOK),
+    get("/app/requests.csv", requests.export, "signed_in", EXPORT),
+    get("/app/requests/{request_id}", requests.show, "signed_in", LOOK),
     # The console
     get("/admin/users", users.show_all, "support", LOOK),
     get("/admin/users/{user_id}/credit", users.show_credit, "operator", LOOK),

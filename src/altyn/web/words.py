@@ -4,6 +4,7 @@ The source of every text is English, in the templates and beside the code; Russi
 `locale/ru/*.po`, a file for each part of the cabinet, which are read together.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from functools import cache
@@ -18,7 +19,7 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
 from altyn.database.engine import now_ms
-from altyn.money import NANOS_PER_UNIT, Nanos
+from altyn.money import NANOS_PER_UNIT, Nanos, format_short
 
 LOCALES = Path(__file__).parent / "locale"
 LANGUAGES = {"ru": "Русский", "en": "English"}
@@ -45,6 +46,14 @@ def read_translations(language: str) -> NullTranslations:
         part = Translations(compiled)
         whole = part if whole is None else whole.merge(part)
     return whole or NullTranslations()
+
+
+def places(amounts: Iterable[int], *, exponent: int = 9) -> int:
+    """How many decimals write each of these exactly, two at least. They are nanos, or whatever
+    else ten to the power of minus *exponent* is.
+    """
+    exact = (Decimal(amount).scaleb(-exponent).normalize() for amount in amounts)
+    return max(CARD_PLACES, *(-int(amount.as_tuple().exponent) for amount in exact))
 
 
 class Words:
@@ -84,6 +93,14 @@ class Words:
         """`1.2M`, for cards; the exact number belongs into a title beside it."""
         return str(numbers.format_compact_decimal(value, locale=self._locale, fraction_digits=1))
 
+    def seconds(self, milliseconds: int) -> str:
+        """`1.84 s`."""
+        pattern = "#,##0.00" if milliseconds < 10_000 else "#,##0.0"  # noqa: PLR2004 -- nobody needs the hundredths of a long one
+        seconds = Decimal(milliseconds).scaleb(-3)
+        value = numbers.format_decimal(seconds, pattern, locale=self._locale)
+        unit = self.gettext("s")
+        return f"{value}\N{NO-BREAK SPACE}{unit}"
+
     def percent(self, part: int, whole: int) -> str:
         """A share with one decimal; of nothing there is none."""
         if not whole:
@@ -106,12 +123,25 @@ class Words:
             return f"< {self._money(10 ** (9 - LINE_PLACES), '0.000001', ROUND_DOWN, LINE_PLACES)}"
         return self._money(nanos, "0.000001", ROUND_HALF_EVEN, LINE_PLACES)
 
-    def _money(self, nanos: Nanos, step: str, rounding: str, places: int) -> str:
+    def lined_up_money(self, nanos: Nanos | Decimal, places: int) -> str:
+        """An amount with exactly *places* decimals: in a column the points stand in one line."""
+        step = f"{Decimal(1).scaleb(-places):f}"
+        return self._money(nanos, step, ROUND_HALF_EVEN, places, fewest=places)
+
+    def _money(
+        self,
+        nanos: Nanos | Decimal,
+        step: str,
+        rounding: str,
+        places: int,
+        *,
+        fewest: int = CARD_PLACES,
+    ) -> str:
         amount = (Decimal(nanos) / NANOS_PER_UNIT).quantize(Decimal(step), rounding=rounding)
         pattern = self._locale.currency_formats["standard"].pattern
         if self.language == "en":
             pattern = SYMBOL_FIRST
-        decimals = "0.00" + "#" * (places - CARD_PLACES)
+        decimals = f"0.{'0' * fewest}{'#' * (places - fewest)}"
         text = numbers.format_currency(
             amount,
             self.currency,
@@ -143,6 +173,19 @@ class Words:
         moment = datetime.fromtimestamp(at_ms // 1000, UTC)
         return str(dates.format_datetime(moment, "d MMM", locale=self._locale))
 
+    def short_day(self, at_ms: int) -> str:
+        return self._date(at_ms, "d MMM")
+
+    def clock(self, at_ms: int) -> str:
+        return self._date(at_ms, "HH:mm")
+
+    def hour_of_day(self, at_ms: int) -> str:
+        return self._date(at_ms, "d MMM, HH:mm")
+
+    def month(self, at_ms: int) -> str:
+        """`November 2026`."""
+        return self._date(at_ms, "LLLL y")
+
     def ago(self, at_ms: int) -> str:
         """`5 minutes ago`; a date for what is longer ago than a week."""
         seconds = (now_ms() - at_ms) // 1000
@@ -151,6 +194,18 @@ class Words:
         if abs(seconds) < 45:  # noqa: PLR2004 -- from here on Babel says "1 minute"
             return self.gettext("just now")
         return str(dates.format_timedelta(-seconds, add_direction=True, locale=self._locale))
+
+    def local_iso(self, at_ms: int) -> str:
+        """For a table that is taken along: to the millisecond, with the zone's offset."""
+        moment = datetime.fromtimestamp(at_ms // 1000, self._zone)
+        return moment.replace(microsecond=at_ms % 1000 * 1000).isoformat(timespec="milliseconds")
+
+    def address_time(self, at_ms: int) -> str:
+        """`2026-11-22T14:00` in the reader's zone, as a filter writes it."""
+        return f"{datetime.fromtimestamp(at_ms // 1000, self._zone):%Y-%m-%dT%H:%M}"
+
+    def address_day(self, at_ms: int) -> str:
+        return self.address_time(at_ms)[:10]
 
     def iso(self, at_ms: int) -> str:
         """For machines, in UTC."""
