@@ -138,7 +138,7 @@ def test_pages_follow_each_other_and_show_every_request_once(cabinet, spender, q
         spender.person.account_id,
     )
     assert ids == [request_id for (request_id,) in expected]
-    assert pages == -(-len(expected) // 50)
+    assert pages == -(-len(expected) // 25)
 
 
 @pytest.mark.parametrize("before", ["x", "AAAA", "-"])

@@ -42,10 +42,22 @@ class AccountBalance(Struct, frozen=True):
     held_nanos: Nanos
     deposited_nanos: Nanos
     used_nanos: Nanos
+    low_balance_nanos: Nanos | None = None
+    frozen_at: int | None = None
 
     @property
     def available_nanos(self) -> Nanos:
         return self.posted_nanos - self.held_nanos
+
+    @property
+    def state(self) -> Literal["fine", "low", "empty", "frozen"]:
+        """What its people should know before their next call does."""
+        if self.frozen_at is not None:
+            return "frozen"
+        if self.deposited_nanos and self.available_nanos <= 0:
+            return "empty"
+        low = self.low_balance_nanos is not None and self.available_nanos < self.low_balance_nanos
+        return "low" if low else "fine"
 
 
 USER = (
@@ -183,10 +195,15 @@ async def set_price_group(tx: Transaction, account_id: int, group: str | None) -
     await bump_revision(tx)
 
 
+async def set_low_balance(tx: Transaction, account_id: int, nanos: Nanos | None) -> None:
+    """Warn an account's people while less than this is available; None: never."""
+    await tx.execute("UPDATE accounts SET low_balance_nanos = $2 WHERE id = $1", account_id, nanos)
+
+
 async def get_balance(database: Database, account_id: int) -> AccountBalance:
     rows = await database.read(
-        "SELECT posted_nanos, held_nanos, deposited_nanos, used_nanos FROM accounts"
-        " WHERE id = $1 AND kind = 'customer'",
+        "SELECT posted_nanos, held_nanos, deposited_nanos, used_nanos, low_balance_nanos,"
+        " frozen_at FROM accounts WHERE id = $1 AND kind = 'customer'",
         account_id,
     )
     return AccountBalance(*rows[0])

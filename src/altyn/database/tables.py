@@ -47,6 +47,8 @@ accounts = Table(
     Column("chain_hash", Text),
     Column("chain_length", BigInteger, nullable=False, server_default=text("0")),
     Column("frozen_at", BigInteger),
+    # Below which available amount its people want to be warned; NULL is never.
+    Column("low_balance_nanos", BigInteger),
     Column("price_group", Text),
     Column("requests_per_minute", BigInteger),
     Column("tokens_per_minute", BigInteger),
@@ -450,6 +452,7 @@ usage_hours = Table(
     Column("charge_nanos", BigInteger, nullable=False),
     # Of the requests, those whose tokens nobody knows: their sum is "no data", not 0.
     Column("uncounted", BigInteger, nullable=False, server_default=text("0")),
+    sqlite_with_rowid=False,
 )
 
 # Answers kept for a repeated Idempotency-Key.

@@ -105,9 +105,11 @@ def span(zone: str, begins: str, ends: str, *, name: str = "custom") -> Period:
     )
 
 
-def month(zone: str, text: str) -> Period:
+def month_of(zone: str, text: str) -> Period:
     """A whole month, written `2026-11`. Raises `ValueError` for what is none."""
     first = date.fromisoformat(f"{text}-01")
+    if not YEARS[0] < first.year < YEARS[1]:
+        raise ValueError(text)
     last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
     return span(zone, first.isoformat(), last.isoformat())
 

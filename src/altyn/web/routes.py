@@ -7,6 +7,7 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from altyn.web.pages import (
+    billing,
     choices,
     codes,
     entrance,
@@ -140,6 +141,11 @@ ROUTES = (
     get("/app/requests", requests.show_all, "signed_in", LOOK),
     get("/app/requests.csv", requests.export, "signed_in", EXPORT),
     get("/app/requests/{request_id}", requests.show, "signed_in", LOOK),
+    # Money
+    get("/app/billing", billing.show, "signed_in", LOOK),
+    get("/app/billing.csv", billing.export, "signed_in", EXPORT),
+    get("/app/billing/statements/{month}", billing.show_statement, "signed_in", LOOK),
+    post("/app/billing/threshold", billing.set_threshold, "signed_in", CHANGE),
     # The console
     get("/admin/users", users.show_all, "support", LOOK),
     get("/admin/users/{user_id}/credit", users.show_credit, "operator", LOOK),

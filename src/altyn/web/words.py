@@ -123,6 +123,10 @@ class Words:
             return f"< {self._money(10 ** (9 - LINE_PLACES), '0.000001', ROUND_DOWN, LINE_PLACES)}"
         return self._money(nanos, "0.000001", ROUND_HALF_EVEN, LINE_PLACES)
 
+    def plain_amount(self, nanos: Nanos) -> str:
+        """An amount as it is written into a field."""
+        return format_short(nanos)
+
     def lined_up_money(self, nanos: Nanos | Decimal, places: int) -> str:
         """An amount with exactly *places* decimals: in a column the points stand in one line."""
         step = f"{Decimal(1).scaleb(-places):f}"
@@ -185,6 +189,11 @@ class Words:
     def month(self, at_ms: int) -> str:
         """`November 2026`."""
         return self._date(at_ms, "LLLL y")
+
+    def month_named(self, text: str) -> str:
+        """The month of `2026-11`."""
+        first = date.fromisoformat(f"{text}-01")
+        return str(dates.format_date(first, "LLLL y", locale=self._locale))
 
     def ago(self, at_ms: int) -> str:
         """`5 minutes ago`; a date for what is longer ago than a week."""

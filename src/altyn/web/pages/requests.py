@@ -33,7 +33,7 @@ from altyn.web.pages.usage_report import key_name
 from altyn.web.spreadsheet import send_table
 from altyn.web.visit import Visit
 
-PAGE = 50
+PAGE = 25
 CSV_PAGE = 500
 PREFIXES = ("chatcmpl-", "req_")
 CSV_HEADER = (

@@ -1,0 +1,123 @@
+"""How long the cabinet's pages take for an account with very many records, on SQLite.
+
+`PYTHONPATH=src:tests:tests/web python bench/cabinet.py [RECORDS]` fills a database of its own, asks
+each page as a browser would and prints the median and the 95th of a hundred answers, in ms.
+"""
+
+import random
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from people import sign_in
+
+from altyn.database.engine import now_ms
+from fakes.gateway import Gateway
+
+DAYS = 30
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+TIMES = 100
+MODELS = tuple(f"vendor/model-{number}" for number in range(8))
+STATUSES = ("success",) * 97 + ("error", "error", "cancelled")
+PAGES = (
+    "/app/usage",
+    "/app/usage?group=day&show=tokens&period=7d",
+    "/app/usage?group=key&model=vendor/model-1",
+    "/app/usage?period=today",
+    "/app/requests",
+    "/app/requests?status=error",
+    "/app/requests?status=cancelled&model=vendor/model-7",
+    "/app/requests?model=vendor/rare",
+    "/app/billing",
+    "/app/billing?kind=deposit",
+    "/app/billing/statements/{month}",
+    "/app/requests/req_{request}",
+)
+
+
+def records(count: int, account: int, keys: list[int]) -> Iterator[tuple[Any, ...]]:
+    """Requests in the order of time, evenly over the days, a few of them of a rare model."""
+    chance, start = random.Random(3), now_ms() - DAYS * DAY_MS
+    for number in range(count):
+        at = start + number * (DAYS * DAY_MS - HOUR_MS) // count
+        status = chance.choice(STATUSES)
+        model = "vendor/rare" if number % 50_000 == 7 else chance.choice(MODELS)
+        charge = 0 if status == "error" else chance.randrange(1_000, 900_000)
+        tokens = (None, None) if status == "error" else (chance.randrange(9_000), 300)
+        name = f"{at:012x}{number:016x}"
+        yield (name, account, chance.choice(keys), model, at, status, *tokens, charge)
+
+
+def fill(path: Path, count: int, account: int, keys: list[int]) -> str:
+    """Write records, hours and a chain of entries past the ledger; the id of a record in it."""
+    connection = sqlite3.connect(path)
+    connection.executemany(
+        "INSERT INTO usage_records (request_id, account_id, key_id, mode, model, created_at,"
+        " status, outcome, streamed, input_uncached, output_text, charge_nanos, hold_nanos,"
+        " attempts, latency_ms, cache_read, cache_write_5m, cache_write_1h, audio_input, reasoning,"
+        " image, web_searches, written_on_top) VALUES (?1, ?2, ?3, 'live', ?4, ?5, ?6,"
+        " CASE ?6 WHEN 'error' THEN 'free_broken' WHEN 'cancelled' THEN 'charged_cancelled'"
+        " ELSE 'charged' END, 0, ?7, ?8, ?9, ?9, 1, 900, 0, 0, 0, 0, 0, 0, 0, 0)",
+        records(count, account, keys),
+    )
+    connection.execute(
+        "INSERT INTO usage_hours SELECT account_id, created_at - created_at % 3600000, key_id,"
+        " model, mode, status, COUNT(*), SUM(COALESCE(input_uncached, 0)),"
+        " SUM(COALESCE(output_text, 0)), SUM(charge_nanos), SUM(input_uncached IS NULL)"
+        " FROM usage_records WHERE account_id = ? GROUP BY 1, 2, 3, 4, 5, 6",
+        (account,),
+    )
+    ((posted, length),) = connection.execute(
+        "SELECT posted_nanos, chain_length FROM accounts WHERE id = ?", (account,)
+    )
+    connection.execute(
+        "INSERT INTO entries (at, debit_account_id, credit_account_id, amount_nanos, kind, ref,"
+        " chain_account_id, chain_number, balance_after_nanos) SELECT created_at, ?1, (SELECT"
+        " MIN(id) FROM accounts WHERE kind = 'revenue'), charge_nanos, 'settle', request_id, ?1,"
+        " ?2 + ROW_NUMBER() OVER w, ?3 - SUM(charge_nanos) OVER w FROM usage_records"
+        " WHERE account_id = ?1 AND charge_nanos > 0 WINDOW w AS (ORDER BY created_at, request_id)",
+        (account, length, posted),
+    )
+    connection.execute(
+        "UPDATE accounts SET chain_length = ?2 + (SELECT COUNT(*) FROM entries WHERE"
+        " chain_account_id = ?1 AND kind = 'settle'), posted_nanos = ?3 - (SELECT"
+        " SUM(amount_nanos) FROM entries WHERE chain_account_id = ?1 AND kind = 'settle')"
+        " WHERE id = ?1",
+        (account, length, posted),
+    )
+    connection.commit()
+    ((request,),) = connection.execute("SELECT MAX(request_id) FROM usage_records")
+    connection.close()
+    return str(request)
+
+
+def measure(count: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, Gateway(Path(folder) / "home") as gateway:
+        person = sign_in(gateway)
+        gateway.deposit(person.account_id, "1000000", "bench")
+        keys = [person.create_key(f"key {number}")[0] for number in range(4)]
+        path = Path(gateway.settings.database_url.removeprefix("sqlite:///"))
+        request = fill(path, count, person.account_id, keys)
+        month = time.strftime("%Y-%m", time.gmtime(now_ms() / 1000 - 15 * 86_400))
+        for page in PAGES:
+            address = page.format(month=month, request=request)
+            gateway.app.cabinet.forget_rates()
+            spent_ms, bytes_ = [], 0
+            for _ in range(TIMES):
+                started_s = time.perf_counter()
+                answer = person.get(address)
+                spent_ms.append((time.perf_counter() - started_s) * 1000)
+                assert answer.status_code == 200, (address, answer.status_code)
+                bytes_ = len(answer.content)
+            spent_ms.sort()
+            middle, high = spent_ms[TIMES // 2], spent_ms[TIMES * 95 // 100]
+            print(f"{page:55} p50 {middle:6.1f}  p95 {high:6.1f} ms  {bytes_ // 1024:4} KB")
+
+
+if __name__ == "__main__":
+    measure(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)

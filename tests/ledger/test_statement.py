@@ -1,0 +1,137 @@
+"""A statement is told by the ends of its chain, and says what reading every entry would say."""
+
+import random
+from itertools import pairwise
+from unittest import mock
+
+import pytest
+
+from altyn.ledger.moves import Refund
+from altyn.ledger.statement import find_marks, list_entries, read_statement
+from fakes.books import hold, open_books, settle
+
+DAY = 86_400_000
+START = 20_000 * DAY
+DAYS = 9
+
+
+@pytest.fixture
+async def ledger(migrated_url):
+    """Books, and an account with charges, deposits and refunds on most of nine days."""
+    chance = random.Random(11)
+    async with open_books(migrated_url) as books:
+        account, other = await books.add_account(), await books.add_account(5)
+        key, others_key = await books.add_key(account), await books.add_key(other)
+        moments = sorted(
+            START + chance.choice([0, 1, 2, 4, 5, 8]) * DAY + chance.choice([0, 1, DAY - 1, 7_000])
+            for _ in range(60)
+        )
+        charged = []
+        for number, at in enumerate(moments):
+            with mock.patch("altyn.ledger.writer.now_ms", return_value=at):
+                kind = "pay" if not number else chance.choice(["pay", *["charge"] * 6, "refund"])
+                if kind == "pay":
+                    await books.deposit(account, chance.randrange(1_000, 9_000))
+                elif kind == "refund" and charged:
+                    request, nanos = charged.pop()
+                    await books.writer.post(
+                        Refund(account_id=account, amount_nanos=nanos, request_id=request)
+                    )
+                else:
+                    request, nanos = f"r{number}", chance.randrange(1, 90)
+                    await books.writer.post(hold(account, key, request, nanos))
+                    await books.writer.post(settle(account, key, request, nanos))
+                    charged.append((request, nanos))
+                await books.writer.post(hold(other, others_key, f"o{number}", 0))
+        yield books, account
+
+
+EDGES = [START + day * DAY for day in range(DAYS + 1)]
+
+
+async def every_entry(books, account):
+    """Moment, kind, signed amount and the balance after, in the order of the chain."""
+    return await books.read(
+        "SELECT at, kind, CASE WHEN credit_account_id = $1 THEN amount_nanos ELSE -amount_nanos"
+        " END, balance_after_nanos FROM entries WHERE chain_account_id = $1 ORDER BY chain_number",
+        account,
+    )
+
+
+async def test_a_moment_is_found_where_it_lies_in_the_chain(ledger):
+    books, account = ledger
+    entries = await every_entry(books, account)
+
+    moments = [0, *EDGES, START + 7_000, START + 7_001, 2**60]
+    marks = await find_marks(books.database, account, moments)
+
+    for moment, mark in zip(moments, marks, strict=True):
+        before = [entry for entry in entries if entry[0] < moment]
+        assert mark.number == len(before) + 1
+        assert mark.balance_nanos == (before[-1][3] if before else 0)
+
+
+async def test_the_lines_of_a_statement_lead_from_its_opening_to_its_closing_balance(ledger):
+    books, account = ledger
+
+    for first, last in [(0, DAYS), (1, 5), (2, 3), (3, 4), (6, 9)]:
+        statement = await read_statement(books.database, account, EDGES[first : last + 1])
+
+        balance = statement.opening_nanos
+        for row in statement.rows:
+            balance += row.nanos
+            assert row.balance_after_nanos == balance
+        assert balance == statement.closing_nanos
+
+
+async def test_a_statement_sums_what_the_entries_say(ledger):
+    books, account = ledger
+    entries = await every_entry(books, account)
+
+    for first, last in pairwise([0, 2, 5, DAYS]):
+        statement = await read_statement(books.database, account, EDGES[first : last + 1])
+        within = [entry for entry in entries if EDGES[first] <= entry[0] < EDGES[last]]
+
+        def total(kind, within=within):
+            return sum(nanos for _, its, nanos, _ in within if its == kind)
+
+        assert statement.charged_nanos == -total("settle")
+        assert statement.paid_in_nanos == total("deposit")
+        assert statement.refunded_nanos == total("refund")
+        assert statement.charges == sum(kind == "settle" for _, kind, _, _ in within)
+
+
+async def test_charges_stand_on_their_day(ledger):
+    books, account = ledger
+    entries = await every_entry(books, account)
+
+    statement = await read_statement(books.database, account, EDGES)
+
+    for start, end in pairwise(EDGES):
+        counted = sum(row.count for row in statement.rows if start <= row.at < end)
+        assert counted == sum(kind == "settle" and start <= at < end for at, kind, _, _ in entries)
+
+
+@pytest.mark.parametrize("kind", [None, "settle", "deposit", "refund", "other"])
+async def test_pages_of_entries_follow_each_other(ledger, kind):
+    books, account = ledger
+    numbers, end = [], 2**62
+    while page := await list_entries(books.database, account, end=end, kind=kind, limit=7):
+        numbers += [line.number for line in page]
+        end = page[-1].number
+
+    expected = [
+        number
+        for number, (_, its, _, _) in enumerate(await every_entry(books, account), 1)
+        if kind in (None, its) or (kind == "other" and its != "settle")
+    ]
+    assert numbers == expected[::-1]
+
+
+async def test_an_account_without_entries_has_an_empty_statement(migrated_url):
+    async with open_books(migrated_url) as books:
+        account = await books.add_account()
+
+        statement = await read_statement(books.database, account, EDGES)
+
+    assert (statement.opening_nanos, statement.closing_nanos, statement.rows) == (0, 0, [])
