@@ -35,9 +35,11 @@ from altyn.api.usage import UsageReports
 from altyn.catalog.load import load_catalog
 from altyn.crashpoints import reach
 from altyn.database.address import open_database
+from altyn.database.durability import look_at_durability
 from altyn.database.engine import Database, StoreUnavailableError, now_ms
 from altyn.database.migrate import require_current
 from altyn.database.seal import Seal, load_root
+from altyn.errors import NotDurableError
 from altyn.gateway.desk import Desk
 from altyn.gateway.meter import Meter
 from altyn.gateway.recovery import LOOK_UP_S, resolve_abandoned, resolve_unknown
@@ -87,6 +89,8 @@ class App:
         self.failure: Exception | None = None
         self.revision = -1
         self._told = 0
+        self._looking = asyncio.Lock()
+        self._changed = asyncio.Event()
         self._clocks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -96,6 +100,7 @@ class App:
         """
         await require_current(self.settings.database_url)
         await self.database.open()
+        await self._require_durable()
         if self.database.kind == "sqlite":
             await self.database.write(workers.end_other_workers)
         self.owner: Owner = await self.database.write(workers.start_worker)
@@ -163,15 +168,23 @@ class App:
 
     # Clocks -----------------------------------------------------------------------------------
 
-    async def tell_health(self) -> None:
-        """Let commands in other processes see how this one finds the upstreams."""
+    async def tell_health(self) -> bool:
+        """Let others see that this process lives, and how it finds the upstreams.
+
+        Returns whether the silence of others says that they are dead.
+        """
         assert self.owner.worker_id is not None
         self._told = self.router.changes
         health = msgspec.json.encode(self.router.report(now_ms())).decode()
-        await self.database.write(_beating(self.owner.worker_id, health))
+        return await self.database.write(partial(workers.beat, owner=self.owner, health=health))
 
     async def look_for_changes(self) -> None:
         """Load the catalog and forget the keys again when anything of them has changed."""
+        # One look at a time: a slow one must not put back what a later one has replaced.
+        async with self._looking:
+            await self._look_for_changes()
+
+    async def _look_for_changes(self) -> None:
         if self._told != self.router.changes:
             await self.tell_health()
         rows = await self.database.read("SELECT number FROM revisions WHERE name = 'catalog'")
@@ -192,7 +205,8 @@ class App:
         """Tell the others that we live, and resolve what the dead have left open."""
         assert self.owner.worker_id is not None
         assert self.desk.shelf is not None
-        await self.tell_health()
+        if not await self.tell_health():
+            return
         shelf = self.desk.shelf
         await resolve_abandoned(self.database, self.writer, shelf.catalog, shelf.providers)
 
@@ -223,6 +237,26 @@ class App:
         ):
             self._clocks.append(asyncio.create_task(_every(every_s, what)))
         self._clocks.append(asyncio.create_task(self.desk.watch()))
+        self._clocks.append(asyncio.create_task(self.database.listen(self._changed.set)))
+        self._clocks.append(asyncio.create_task(_every(0, self._hear_of_changes)))
+
+    async def _hear_of_changes(self) -> None:
+        """Look at once when another process tells; the clock is for what it could not tell."""
+        await self._changed.wait()
+        self._changed.clear()
+        await self.look_for_changes()
+
+    async def _require_durable(self) -> None:
+        """Refuse to take money that a power cut could take back."""
+        for found in await look_at_durability(self.database):
+            if found.good:
+                continue
+            if found.wanted.grave:
+                raise NotDurableError(
+                    f"The database has {found.wanted.name} = {found.value}: a power cut would lose"
+                    f" paid money. Set it to {found.wanted.good[0]}."
+                )
+            log.warning("not_durable", setting=found.wanted.name, value=found.value)
 
     # Parts ------------------------------------------------------------------------------------
 
@@ -301,10 +335,6 @@ def calm_the_collector() -> None:
 
 Beside = Callable[[App], AbstractAsyncContextManager[None]]
 """Something that runs beside the application for as long as it is open."""
-
-
-def _beating(worker_id: int, health: str) -> Callable[[Any], Coroutine[Any, Any, None]]:
-    return lambda tx: workers.beat(tx, worker_id, health)
 
 
 def _stopping(worker_id: int) -> Callable[[Any], Coroutine[Any, Any, None]]:

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from altyn.database import postgres
 from altyn.database.address import open_database
 from altyn.database.engine import CommitUnknownError, StoreUnavailableError, bump_revision
+from altyn.errors import OperatorError
 from fakes.books import hold, open_books, settle
 from fakes.postgres import free_port
 
@@ -77,9 +79,40 @@ async def test_a_server_that_is_not_there_is_unavailable(tmp_path):
         await open_database(f"postgresql://a:b@127.0.0.1:{free_port()}/x").open()
 
 
-async def test_a_wrong_password_is_unavailable(postgres_url):
-    with pytest.raises(StoreUnavailableError):
-        await open_database(postgres_url.replace(":", ":not", 2).replace("not//", "//")).open()
+@pytest.mark.parametrize("wrong", [("altyn:", "altyn:not"), ("/test_", "/no_test_")])
+async def test_a_wrong_password_or_name_is_told_and_not_waited_for(postgres_url, wrong):
+    with pytest.raises(OperatorError):
+        await open_database(postgres_url.replace(*wrong)).open()
+
+
+async def test_every_process_hears_of_a_change_at_once(postgres_url):
+    async with open_books(postgres_url) as books, open_books(postgres_url) as other:
+        heard = asyncio.Event()
+        listening = asyncio.create_task(other.database.listen(heard.set))
+        await asyncio.wait_for(heard.wait(), 5)
+        heard.clear()
+
+        await books.database.write(bump_revision)
+
+        await asyncio.wait_for(heard.wait(), 0.5)
+        listening.cancel()
+
+
+async def test_who_lost_the_connection_looks_and_hears_again(postgres_url, monkeypatch):
+    monkeypatch.setattr(postgres, "LISTEN_AGAIN_S", 0.01)
+    async with open_books(postgres_url) as books, open_books(postgres_url) as other:
+        heard = asyncio.Event()
+        listening = asyncio.create_task(other.database.listen(heard.set))
+        await asyncio.wait_for(heard.wait(), 5)
+        heard.clear()
+
+        await cut_all_others(postgres_url)
+
+        await asyncio.wait_for(heard.wait(), 5)
+        heard.clear()
+        await patiently(lambda: books.database.write(bump_revision))
+        await asyncio.wait_for(heard.wait(), 5)
+        listening.cancel()
 
 
 async def test_two_transactions_that_meet_head_on_both_end(postgres_url):

@@ -1,10 +1,13 @@
 """Processes come and go: their shards, their death, and the holds they leave behind."""
 
 import asyncio
+import time
 
 from altyn.catalog.load import add_builtin_models, load_catalog
+from altyn.database import engine
 from altyn.gateway.recovery import resolve_abandoned
 from altyn.ledger import workers
+from altyn.ledger.book import MAX_HOLD_MS
 from altyn.ledger.moves import KeyWindow, Note
 from altyn.ledger.workers import DEAD_AFTER_MS, list_abandoned
 from fakes.books import Books, hold, open_books
@@ -46,7 +49,7 @@ async def test_a_heartbeat_keeps_a_process_alive(books):
     owner = books.writer.owner
     await books.change(PAUSED, owner.worker_id)
 
-    await books.database.write(lambda tx: workers.beat(tx, owner.worker_id))
+    await books.database.write(lambda tx: workers.beat(tx, owner))
 
     second = await books.database.write(workers.start_worker)
     assert second.operator != owner.operator
@@ -139,3 +142,40 @@ async def test_an_answer_that_had_begun_is_the_operators_loss(books):
 
     losses = await books.read("SELECT ref, reason FROM entries WHERE kind = 'loss'")
     assert losses == [("h2", "free_unknown")]
+
+
+async def test_after_an_outage_nobody_is_taken_for_dead(books, monkeypatch):
+    owner = books.writer.owner
+    began_s = time.monotonic()
+
+    async def beat_after(seconds):
+        monkeypatch.setattr(time, "monotonic", lambda: began_s + seconds)
+        return await owner_beats()
+
+    def owner_beats():
+        return books.database.write(lambda tx: workers.beat(tx, owner))
+
+    answers = [await beat_after(seconds) for seconds in (20, 40, 120, 140, 150, 161)]
+    monkeypatch.undo()
+
+    assert answers == [True, True, False, False, False, True]
+
+
+async def test_a_server_that_has_just_begun_says_nothing_of_the_silent(postgres_url, monkeypatch):
+    monkeypatch.setattr(workers, "SERVER_NEW_S", 1e9)
+    async with open_books(postgres_url) as books:
+        assert not await books.database.write(lambda tx: workers.beat(tx, books.writer.owner))
+
+
+async def test_a_lease_goes_by_the_databases_clock(books, monkeypatch):
+    """Whatever is done to the clock of this machine while the process runs."""
+    account = await books.add_account(1_000)
+    key = await books.add_key(account)
+    monkeypatch.setattr(engine.time, "time_ns", lambda: 0)
+
+    await books.writer.post(hold(account, key, "h1", 100))
+
+    monkeypatch.undo()
+    now = workers.NOW[books.database.kind]
+    ((left_ms,),) = await books.read(f"SELECT lease_expires_at - {now} FROM holds")
+    assert abs(left_ms - MAX_HOLD_MS) < 5_000

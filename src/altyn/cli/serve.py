@@ -4,16 +4,18 @@ import ipaddress
 import os
 import platform
 import sys
+import time
 import tomllib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from altyn import __version__
 from altyn.cli.terminal import answers, at_home, settings_of, show
+from altyn.database.engine import StoreUnavailableError
 from altyn.settings import FILE, Settings
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from altyn.control.models import Ending
     from altyn.control.start import Start
 
+T = TypeVar("T")
+WAIT_S = 1.0
 BASE = "/api/v1/external"
 STEPS_FILE = "first-steps.txt"
 
@@ -49,12 +53,13 @@ def up(
     from altyn.control.start import prepare  # noqa: PLC0415 -- as above
 
     wanted = settings_of(home, host=host, port=port, workers=workers)
-    start = asyncio.run(prepare(wanted, os.environ, first_key=True))
+    start = _once_there(wanted, lambda: asyncio.run(prepare(wanted, os.environ, first_key=True)))
     fixed = port is not None or _is_port_set(wanted.home)
     chosen = choose_port(wanted.host, wanted.port, fixed=fixed)
     settings = settings_of(home, host=host, port=chosen, workers=workers)
     _greet(settings, start, moved_from=wanted.port if chosen != wanted.port else 0)
-    sys.exit(serve(settings, beside=serve_control_of if no_open else _control_and_page))
+    beside = serve_control_of if no_open else _control_and_page
+    sys.exit(_once_there(settings, lambda: serve(settings, beside=beside)))
 
 
 @click.command("migrate")
@@ -73,6 +78,21 @@ def migrate(*, home: Path | None, as_json: bool) -> None:
     else:
         sentence = f"The database is migrated to revision {start.revision}."
     show(change, sentence, as_json=as_json)
+
+
+def _once_there(settings: Settings, do: Callable[[], T]) -> T:
+    """Do it when the database is there. One on another machine may come later than we do."""
+    told = False
+    while True:
+        try:
+            return do()
+        except StoreUnavailableError as error:
+            if settings.database_url.startswith("sqlite:"):
+                raise
+            if not told:
+                print(f"Waiting for the database ({error.detail}) …", file=sys.stderr, flush=True)
+                told = True
+        time.sleep(WAIT_S)
 
 
 @asynccontextmanager

@@ -19,7 +19,8 @@ from altyn.control.models import find_endings
 from altyn.control.office import Office, iso
 from altyn.control.port import choose_port
 from altyn.control.prices import served_by
-from altyn.database.engine import Transaction, now_ms
+from altyn.database.durability import look_at_durability
+from altyn.database.engine import now_ms
 from altyn.database.migrate import head_revision
 from altyn.database.seal import ROOT_FILE, load_root
 from altyn.database.sqlite import SAFE_VERSION
@@ -149,35 +150,19 @@ Look = Callable[[Office], Awaitable[Iterable[Check]]]
 
 
 async def _durability(office: Office) -> list[Check]:
-    wanted = _SQLITE_WANTED if office.database.kind == "sqlite" else _POSTGRES_WANTED
-
-    async def ask_all(tx: Transaction) -> list[str]:
-        # Asked on the connection that writes: another one has settings of its own.
-        return [str((await tx.fetch(question))[0][0]) for question, _, _ in wanted]
-
-    found = await office.database.write(ask_all)
     return [
-        Check(name=name, found=value)
-        if value in good
+        Check(name=found.wanted.name, found=found.value)
+        if found.good
         else Check(
-            name=name,
-            state="fail",
-            found=value,
-            advice=f"Must be {good[0]}, or a power cut can lose paid money.",
+            name=found.wanted.name,
+            state="fail" if found.wanted.grave else "warn",
+            found=found.value,
+            advice=f"Must be {found.wanted.good[0]}, or a power cut can lose paid money."
+            if found.wanted.grave
+            else f"Set it to {found.wanted.good[0]}, unless the disk never tears a page in two.",
         )
-        for (_, name, good), value in zip(wanted, found, strict=True)
+        for found in await look_at_durability(office.database)
     ]
-
-
-_SQLITE_WANTED = (
-    ("PRAGMA journal_mode", "journal_mode", ("wal",)),
-    ("PRAGMA synchronous", "synchronous", ("2", "3")),
-)
-_POSTGRES_WANTED = (
-    ("SHOW synchronous_commit", "synchronous_commit", ("on", "remote_write", "remote_apply")),
-    ("SHOW fsync", "fsync", ("on",)),
-    ("SHOW full_page_writes", "full_page_writes", ("on",)),
-)
 
 
 async def _clock(office: Office) -> list[Check]:

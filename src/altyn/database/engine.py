@@ -15,6 +15,8 @@ from altyn.database.bulk import Change, Row, Rows
 from altyn.errors import AltynError
 
 T = TypeVar("T")
+CHANGES = "altyn_changes"
+"""The channel on which PostgreSQL tells every process of a new revision."""
 
 
 class Transaction(Protocol):
@@ -64,6 +66,14 @@ class Database(Protocol):
         """
         ...
 
+    async def listen(self, tell: Callable[[], None]) -> None:
+        """Call *tell* whenever a process says that something has changed, until cancelled.
+
+        Returns at once where nobody else can: on SQLite. What is said while the connection is lost
+        is missed, so whoever listens looks now and then as well.
+        """
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -106,3 +116,5 @@ async def bump_revision(tx: Transaction, name: str = "catalog") -> None:
         " ON CONFLICT (name) DO UPDATE SET number = revisions.number + 1",
         name,
     )
+    if tx.kind == "postgresql":
+        await tx.execute("SELECT pg_notify($1, $2)", CHANGES, name)

@@ -1,8 +1,8 @@
 """PostgreSQL over asyncpg: a pool for what is written, and another for what is only read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -11,17 +11,20 @@ import asyncpg
 from altyn.database import bulk
 from altyn.database.bulk import Change, Row, Rows
 from altyn.database.engine import (
+    CHANGES,
     CommitUnknownError,
     Database,
     StoreUnavailableError,
     Transaction,
     Work,
 )
+from altyn.errors import OperatorError
 
 T = TypeVar("T")
 WRITERS = 2
 """The ledger's batches use one of them, everything else that is written the other."""
 READERS = 5
+LISTEN_AGAIN_S = 1.0
 TRIES = 5
 """How often a transaction is run again after a deadlock or a serialisation failure."""
 
@@ -35,6 +38,9 @@ SESSION = {
     # Never trade money for speed, whatever the server's default is.
     "synchronous_commit": "on",
 }
+REFUSED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+"""At the start: a wrong name or password does not become right by waiting."""
+
 UNREACHABLE = (
     OSError,
     asyncio.TimeoutError,
@@ -43,8 +49,7 @@ UNREACHABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
+    *REFUSED,
 )
 
 
@@ -92,6 +97,9 @@ class PostgresDatabase(Database):
         try:
             self._writers = await _make_pool(self.url, size=WRITERS, session=SESSION)
             self._readers = await _make_pool(self.url, size=READERS, session=reading)
+        except REFUSED as error:
+            await self.close()
+            raise OperatorError(f"PostgreSQL refuses: {error}.") from error
         except UNREACHABLE as error:
             await self.close()
             raise StoreUnavailableError(f"PostgreSQL: {error}") from error
@@ -108,6 +116,23 @@ class PostgresDatabase(Database):
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
                 continue
         return await self._write_once(work)
+
+    async def listen(self, tell: Callable[[], None]) -> None:
+        while True:
+            with suppress(*UNREACHABLE):
+                await self._listen_once(tell)
+            await asyncio.sleep(LISTEN_AGAIN_S)
+
+    async def _listen_once(self, tell: Callable[[], None]) -> None:
+        lost = asyncio.Event()
+        connection = await asyncpg.connect(self.url, server_settings=SESSION, timeout=5)
+        connection.add_termination_listener(lambda _: lost.set())
+        try:
+            await connection.add_listener(CHANGES, lambda *_: tell())
+            tell()  # something may have changed while nobody listened
+            await lost.wait()
+        finally:
+            connection.terminate()
 
     async def close(self) -> None:
         pools = (self._writers, self._readers)

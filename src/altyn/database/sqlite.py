@@ -12,7 +12,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -109,6 +109,9 @@ class SqliteDatabase(Database):
         future: asyncio.Future[T] = self._loop.create_future()
         self._jobs.put(_Job(work, future))
         return await future
+
+    async def listen(self, tell: Callable[[], None]) -> None:
+        """Nobody else writes this file."""
 
     async def close(self) -> None:
         if self._thread is not None:

@@ -12,6 +12,12 @@ DEAD_AFTER_MS = 60_000
 """A worker that was silent for so long is dead: with a sweep every 20 s its holds are released
 within 90 s."""
 
+OUTAGE_OVER_S = 2 * HEARTBEAT_S
+"""Who could not hear the database says nothing about the silence of others for so long after."""
+
+SERVER_NEW_S = 2 * HEARTBEAT_S
+"""Nor does a PostgreSQL that was started less than so long ago."""
+
 NOW = {
     "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
@@ -28,20 +34,41 @@ async def start_worker(tx: Transaction) -> Owner:
         DEAD_AFTER_MS,
     )
     shard = min(set(range(len(taken) + 1)) - {number for (number,) in taken})
-    ((worker_id,),) = await tx.fetch(
+    ((worker_id, heard_ms),) = await tx.fetch(
         "INSERT INTO workers (shard, started_at, heartbeat_at)"
-        f" VALUES ($1, {now}, {now}) RETURNING id",
+        f" VALUES ($1, {now}, {now}) RETURNING id, heartbeat_at",
         shard,
     )
-    return Owner(worker_id, await store.find_operator_accounts(tx, shard))
+    owner = Owner(worker_id, await store.find_operator_accounts(tx, shard))
+    owner.clock.heard(heard_ms)
+    return owner
 
 
-async def beat(tx: Transaction, worker_id: int, health: str | None = None) -> None:
-    """Tell the others that this process lives, and how it finds the upstreams, as JSON."""
+async def beat(tx: Transaction, owner: Owner, health: str | None = None) -> bool:
+    """Tell the others that we live, and how we find the upstreams, as JSON; hear how late it is.
+
+    Returns whether the silence of others says that they are dead: after an outage everybody has
+    been silent for as long, and gets the time of some heartbeats first.
+    """
     now = NOW[tx.kind]
-    await tx.execute(
-        f"UPDATE workers SET heartbeat_at = {now}, health = $2 WHERE id = $1", worker_id, health
+    ((heard_ms,),) = await tx.fetch(
+        f"UPDATE workers SET heartbeat_at = {now}, health = $2 WHERE id = $1"
+        " RETURNING heartbeat_at",
+        owner.worker_id,
+        health,
     )
+    owner.clock.heard(heard_ms)
+    return owner.clock.outage_over_s() >= OUTAGE_OVER_S and await _has_been_there(tx)
+
+
+async def _has_been_there(tx: Transaction) -> bool:
+    if tx.kind == "sqlite":
+        return True
+    rows = await tx.fetch(
+        "SELECT clock_timestamp() - pg_postmaster_start_time() > $1 * interval '1 second'",
+        SERVER_NEW_S,
+    )
+    return bool(rows[0][0])
 
 
 async def list_health(database: Database) -> list[str]:

@@ -8,15 +8,15 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from altyn.crashpoints import reach
+from altyn.database.clock import Clock
 from altyn.database.engine import (
     CommitUnknownError,
     Database,
     StoreUnavailableError,
     Transaction,
-    now_ms,
 )
 from altyn.ledger import store
 from altyn.ledger.book import Book
@@ -39,6 +39,7 @@ class Owner(Struct, frozen=True):
 
     worker_id: int | None
     operator: dict[str, int]
+    clock: Clock = field(default_factory=Clock)
 
 
 class _Waiting(Struct):
@@ -149,7 +150,7 @@ class Writer:
     async def _post(
         self, moves: Sequence[Move], tx: Transaction, *, replay: bool
     ) -> Sequence[Answer]:
-        book = Book(operator=self.owner.operator, at=now_ms(), replay=replay)
+        book = Book(operator=self.owner.operator, at=self.owner.clock.now_ms(), replay=replay)
         await store.load(tx, book, moves)
         reach("batch loaded")
         answers = [_decide(book, move) for move in moves]

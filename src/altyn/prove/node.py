@@ -18,6 +18,7 @@ from msgspec import Struct
 from altyn import app
 from altyn.control.door import serve_control_of
 from altyn.crashpoints import arm
+from altyn.ledger import workers
 from altyn.settings import read_settings
 from altyn.upstream.dialects import afterwards
 
@@ -61,6 +62,8 @@ def live(orders: Orders) -> int:
     # The proof's own vendor tells afterwards what became of an answer, under this name only.
     afterwards.TELLING.add("localhost")
     vars(app)["LOOK_UP_S"] = LOOK_UP_S
+    # A private PostgreSQL has only just begun, and its silent processes are dead all the same.
+    workers.SERVER_NEW_S = -1
     settings = read_settings(
         {},
         home=Path(orders.home),

@@ -102,6 +102,16 @@ class TemporaryPostgres:
             shutil.rmtree(self._folder)
             self._folder = None
 
+    def stop_serving(self) -> None:
+        """An immediate stop, as in a crash; what it keeps stays."""
+        assert self._server is not None
+        end(self._server)
+
+    def serve_again(self) -> None:
+        """After `stop_serving`, or a kill; at the same port."""
+        assert self._folder is not None
+        self._start_server(self._folder, port=self.port)
+
     def make_database(self, name: str, *, template: str = "template1") -> str:
         """The address of a new database: empty, or a copy of *template*."""
         environ = {**os.environ, "PGPASSWORD": self._password}
@@ -130,10 +140,10 @@ class TemporaryPostgres:
             "--no-sync",
         )
 
-    def _start_server(self, folder: Path) -> None:
+    def _start_server(self, folder: Path, *, port: int | None = None) -> None:
         data = folder / "data"
         log = folder / "log"
-        self.port = free_port()
+        self.port = port or free_port()
         settings = (
             "listen_addresses=127.0.0.1",
             f"port={self.port}",
