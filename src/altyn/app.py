@@ -35,11 +35,10 @@ from altyn.api.usage import UsageReports
 from altyn.catalog.load import load_catalog
 from altyn.crashpoints import reach
 from altyn.database.address import open_database
-from altyn.database.durability import look_at_durability
+from altyn.database.durability import NotDurableError, look_at_durability
 from altyn.database.engine import Database, StoreUnavailableError, now_ms
 from altyn.database.migrate import require_current
 from altyn.database.seal import Seal, load_root
-from altyn.errors import NotDurableError
 from altyn.gateway.desk import Desk
 from altyn.gateway.meter import Meter
 from altyn.gateway.recovery import LOOK_UP_S, resolve_abandoned, resolve_unknown

@@ -305,10 +305,6 @@ class StoreLockedError(OperatorError):
     pass
 
 
-class NotDurableError(OperatorError):
-    """The database does not keep what it has committed through a power cut."""
-
-
 class AlreadyExistsError(OperatorError):
     pass
 

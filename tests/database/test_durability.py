@@ -4,8 +4,7 @@ import pytest
 
 from altyn.app import App
 from altyn.database import durability
-from altyn.database.durability import Found, Wanted, look_at_durability
-from altyn.errors import NotDurableError
+from altyn.database.durability import Found, NotDurableError, Wanted, look_at_durability
 from altyn.settings import read_settings
 from fakes.books import open_books
 

@@ -5,6 +5,11 @@ from typing import Any
 from msgspec import Struct
 
 from altyn.database.engine import Database, Transaction
+from altyn.errors import OperatorError
+
+
+class NotDurableError(OperatorError):
+    """The database does not keep what it has committed through a power cut."""
 
 
 class Wanted(Struct, frozen=True):
