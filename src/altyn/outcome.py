@@ -170,6 +170,13 @@ def judge_abandoned(
     return Verdict(outcome="free_unknown", status="error", state="expired", loss=loss)
 
 
+def judge_swept(verdict: Verdict, *, charged_nanos: Nanos) -> Verdict:
+    """Somebody else has ended the hold: what they took counts, and nothing of ours."""
+    if charged_nanos:
+        return structs.replace(verdict, charge_nanos=charged_nanos)
+    return structs.replace(verdict, outcome="free_unknown", state="expired", charge_nanos=0)
+
+
 def _is_empty(ending: Ending, usage: Usage | None) -> bool:
     if ending.cut_off:
         return False  # nothing was said yet, but who leaves early has asked all the same

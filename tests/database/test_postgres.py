@@ -8,6 +8,8 @@ from altyn.database import postgres
 from altyn.database.address import open_database
 from altyn.database.engine import CommitUnknownError, StoreUnavailableError, bump_revision
 from altyn.errors import OperatorError
+from altyn.ledger import writer as writer_module
+from altyn.prove.proxy import through
 from fakes.books import hold, open_books, settle
 from fakes.postgres import free_port
 
@@ -113,6 +115,33 @@ async def test_who_lost_the_connection_looks_and_hears_again(postgres_url, monke
         await patiently(lambda: books.database.write(bump_revision))
         await asyncio.wait_for(heard.wait(), 5)
         listening.cancel()
+
+
+async def test_a_network_that_swallows_everything_is_an_outage_and_not_a_wait(
+    postgres_url, monkeypatch
+):
+    monkeypatch.setattr(postgres, "WRITE_S", 0.3)
+    monkeypatch.setattr(writer_module, "REPLAY_PAUSE_S", 0)
+    async with through(postgres_url) as proxy, open_books(proxy.url) as books:
+        account = await books.add_account(100)
+        key = await books.add_key(account)
+        proxy.stalls = True
+
+        with pytest.raises(StoreUnavailableError):
+            await asyncio.wait_for(books.writer.post(hold(account, key, "h1", 10)), 30)
+        proxy.stalls = False
+
+        await patiently(lambda: books.writer.post(hold(account, key, "h2", 10)))
+        assert await patiently(lambda: books.balance(account)) == (100, 10)
+
+
+async def test_a_pool_that_does_not_close_is_ended(postgres_url, monkeypatch):
+    monkeypatch.setattr(postgres, "CLOSE_S", 0.1)
+    database = open_database(postgres_url)
+    await database.open()
+    await database._writers.acquire()
+
+    await asyncio.wait_for(database.close(), 2)
 
 
 async def test_two_transactions_that_meet_head_on_both_end(postgres_url):

@@ -2,6 +2,8 @@
 
 import socket
 import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -219,6 +221,48 @@ def test_a_fault_of_ours_while_serving_is_told_as_an_unreadable_answer(short, mo
     assert b"secret words" not in said.body
     gateway.wait_until_idle()
     assert last_record(gateway)[2] == 0
+
+
+async def end_every_lease(tx):
+    await tx.execute("UPDATE holds SET lease_expires_at = 1")
+
+
+def test_an_answer_whose_hold_was_swept_meanwhile_is_free_and_says_so(short, vendor):
+    gateway = short()
+    alice = gateway.add_customer()
+    vendor.says(Reply(text="word " * 10, wait_after=3))
+    connection = begin(gateway, alice)
+    gateway.write(end_every_lease)
+
+    gateway.run(gateway.app.sweep())
+    vendor.go_on()
+    said = b""
+    while b"[DONE]" not in said:
+        said += connection.recv(65536)
+    connection.close()
+
+    assert b'"cost":0' in said
+    assert last_record(gateway)[:3] == ("free_unknown", "error", 0)
+    losses = gateway.read("SELECT reason FROM entries WHERE kind = 'loss'")
+    assert [tuple(row) for row in losses] == [("free_unknown",)]
+
+
+def test_a_whole_answer_whose_hold_was_swept_is_free_and_its_cost_a_loss(short, vendor):
+    gateway = short()
+    alice = gateway.add_customer()
+    vendor.says(Reply(text="word " * 10, wait_after=0))
+    asking = ThreadPoolExecutor().submit(Caller(gateway.base, alice.key).chat, model=MODEL)
+    while not gateway.read("SELECT 1 FROM holds"):
+        time.sleep(0.005)
+    gateway.write(end_every_lease)
+
+    gateway.run(gateway.app.sweep())
+    vendor.go_on()
+
+    assert asking.result(20).headers["x-request-cost"].startswith("0")
+    assert last_record(gateway)[:3] == ("free_unknown", "error", 0)
+    losses = gateway.read("SELECT reason FROM entries WHERE kind = 'loss'")
+    assert [tuple(row) for row in losses] == [("settled_late",)]
 
 
 # Recovery -------------------------------------------------------------------------------------

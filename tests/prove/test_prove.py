@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from msgspec import structs
 
 from altyn.prove.promises import Promises, broken
-from altyn.prove.table import Report, Row, as_markdown, lay_out
+from altyn.prove.table import Report, Row, add_up, as_markdown, lay_out, plain, read_report
 from fakes.books import hold, settle
 
 PROVE_S = 110
@@ -29,13 +30,36 @@ def prove(*words: str, timeout_s: float = PROVE_S) -> tuple[int, dict]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["ledger-kills", "gateway-kills"])
-def test_everything_holds(part):
-    code, report = prove("--only", part, "--times", "0.3")
+@pytest.mark.parametrize(
+    ("parts", "times"),
+    [
+        (("ledger-kills", "disk"), "0.3"),
+        (("gateway-kills",), "0.3"),
+        (("simulation", "races"), "0.4"),
+        (("fleet",), "0.3"),
+    ],
+)
+def test_everything_holds(parts, times):
+    only = [word for part in parts for word in ("--only", part)]
+
+    code, report = prove(*only, "--times", times)
 
     assert [row for row in report["rows"] if row["violations"]] == []
     assert all(row["rounds"] or row["note"] for row in report["rows"])
     assert (code, report["holds"]) == (0, True)
+
+
+def test_a_part_that_is_not_there_is_named():
+    done = subprocess.run(
+        [sys.executable, "-m", "altyn", "prove", "--only", "magic"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "There is no part magic. The parts are: disk, simulation" in done.stderr
 
 
 # What it would notice -------------------------------------------------------------------------
@@ -129,3 +153,20 @@ def test_the_table_says_what_was_done_and_what_was_wrong():
     assert lines[4].split()[:4] == ["traced", "0", "not", "tried"]
     assert lines[5] == "! starved: one is lost"
     assert "| killed | sqlite | 1,000 | 0 |" in as_markdown(report)
+
+
+def test_runs_are_added_up_row_by_row():
+    one = Report(rows=[Row(fault="killed", database="sqlite", rounds=3, note="slow")])
+    two = Report(
+        rows=[
+            Row(fault="killed", database="sqlite", rounds=4, violations=["lost"]),
+            Row(fault="killed", database="postgresql", rounds=5),
+        ]
+    )
+
+    total = add_up([read_report(json.dumps(plain(one), default=structs.asdict).encode()), two])
+
+    assert [(row.database, row.rounds, row.violations, row.note) for row in total.rows] == [
+        ("sqlite", 7, ["lost"], "slow"),
+        ("postgresql", 5, [], ""),
+    ]

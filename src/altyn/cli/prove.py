@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from altyn.cli.terminal import as_json_too, print_json
 
 if TYPE_CHECKING:
-    from altyn.prove.table import Row
+    from altyn.prove.table import Report, Row
 
 NICE = 10
 
@@ -28,8 +29,20 @@ NICE = 10
 )
 @click.option("--only", multiple=True, metavar="PART", help="Only this part; may be repeated.")
 @click.option("--times", type=click.FloatRange(min=0.0), help="So many times as often.")
+@click.option(
+    "--soak",
+    type=click.FloatRange(min=0.0),
+    metavar="MINUTES",
+    help="Only this: steady load for so long, watching memory, sockets and holds.",
+)
 @click.option("--seed", type=int, help="The same faults again; shown with every run.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="Write the table to this file.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Add this run to those in FILE, as JSON, and print them together.",
+)
+@click.option("--markdown", is_flag=True, help="Print the table for a page of documentation.")
 @as_json_too
 def prove(
     *,
@@ -37,8 +50,10 @@ def prove(
     database_url: str | None,
     only: tuple[str, ...],
     times: float | None,
+    soak: float | None,
     seed: int | None,
-    markdown: Path | None,
+    into: Path | None,
+    markdown: bool,
     as_json: bool,
 ) -> None:
     """Kill, starve and race a gateway of its own, and see whether the books hold; exit 1 if not.
@@ -52,16 +67,32 @@ def prove(
     os.nice(NICE)
     size = (LONG if long else QUICK).times(1.0 if times is None else times)
     report = prove_in(
-        size, database_url=database_url, only=only, seed=seed, tell=_teller(as_json=as_json)
+        size,
+        database_url=database_url,
+        only=only,
+        seed=seed,
+        soak_minutes=soak,
+        tell=_teller(as_json=as_json),
     )
-    if markdown is not None:
-        markdown.write_text(as_markdown(report), encoding="utf-8")
+    if into is not None:
+        report = _add_to(into, report)
     if as_json:
         print_json(plain(report))
+    elif markdown:
+        print(as_markdown(report))
     else:
         print("\n".join(("", *lay_out(report), "", _last_line(report.holds, report.seed))))
     if not report.holds:
         sys.exit(1)
+
+
+def _add_to(path: Path, report: "Report") -> "Report":
+    from altyn.prove.table import add_up, plain, read_report  # noqa: PLC0415 -- as above
+
+    if path.exists():
+        report = add_up([read_report(path.read_bytes()), report])
+    path.write_bytes(msgspec.json.encode(plain(report)))
+    return report
 
 
 def _teller(*, as_json: bool) -> "Callable[[Row], None]":

@@ -25,6 +25,12 @@ WRITERS = 2
 """The ledger's batches use one of them, everything else that is written the other."""
 READERS = 5
 LISTEN_AGAIN_S = 1.0
+CLOSE_S = 5.0
+WRITE_S = 30.0
+READ_S = 600.0
+"""How long a statement may take. A server behind a broken network does not even refuse: without
+an end, whoever asks it would wait for hours. Reports over everything are read, so these may."""
+
 TRIES = 5
 """How often a transaction is run again after a deadlock or a serialisation failure."""
 
@@ -95,8 +101,12 @@ class PostgresDatabase(Database):
     async def open(self) -> None:
         reading = {**SESSION, "default_transaction_read_only": "on"}
         try:
-            self._writers = await _make_pool(self.url, size=WRITERS, session=SESSION)
-            self._readers = await _make_pool(self.url, size=READERS, session=reading)
+            self._writers = await _make_pool(
+                self.url, size=WRITERS, session=SESSION, patience_s=WRITE_S
+            )
+            self._readers = await _make_pool(
+                self.url, size=READERS, session=reading, patience_s=READ_S
+            )
         except REFUSED as error:
             await self.close()
             raise OperatorError(f"PostgreSQL refuses: {error}.") from error
@@ -139,7 +149,7 @@ class PostgresDatabase(Database):
         self._writers = self._readers = None
         for pool in pools:
             if pool is not None:
-                await pool.close()
+                await _close(pool)
 
     async def _write_once(self, work: Work[T]) -> T:
         async with _connection(self._writers) as connection:
@@ -155,10 +165,24 @@ class PostgresDatabase(Database):
             return result
 
 
-async def _make_pool(url: str, *, size: int, session: dict[str, str]) -> Any:
+async def _make_pool(url: str, *, size: int, session: dict[str, str], patience_s: float) -> Any:
     return await asyncpg.create_pool(
-        url, min_size=1, max_size=size, server_settings=session, timeout=5, reset=_leave_as_it_is
+        url,
+        min_size=1,
+        max_size=size,
+        server_settings=session,
+        timeout=5,
+        command_timeout=patience_s,
+        reset=_leave_as_it_is,
     )
+
+
+async def _close(pool: Any) -> None:
+    """A pool whose server has gone may wait for ever for a connection to end well."""
+    try:
+        await asyncio.wait_for(pool.close(), CLOSE_S)
+    except (TimeoutError, *UNREACHABLE):
+        pool.terminate()
 
 
 async def _leave_as_it_is(connection: Any) -> None:

@@ -41,7 +41,7 @@ class Desk(Protocol):
 
     async def settle(
         self, attempt: "Attempt", verdict: Verdict, fault: Fault | None
-    ) -> Balance | None: ...
+    ) -> tuple[Verdict, Balance | None]: ...
 
 
 class Listener(Protocol):
@@ -149,8 +149,8 @@ class Attempt:
             self.left_s = time.monotonic()
         verdict = judge(self._ending(fault), self.order.terms_at(self.target))
         self.slot.spend_tokens(verdict.usage.total_tokens if verdict.usage else 0)
-        balance = await self.desk.settle(self, verdict, fault)
-        return Receipt(verdict, balance, self._answer, self._error(fault, verdict))
+        settled, balance = await self.desk.settle(self, verdict, fault)
+        return Receipt(settled, balance, self._answer, self._error(fault, verdict))
 
     async def _serve(self) -> Fault | None:
         try:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import structlog
 
@@ -36,14 +37,16 @@ from altyn.ledger.moves import (
     Resolve,
 )
 from altyn.ledger.writer import Writer
-from altyn.money import Nanos, format_nanos
-from altyn.outcome import Verdict
+from altyn.money import format_nanos
+from altyn.outcome import Verdict, judge_swept
 from altyn.settings import Settings
 from altyn.upstream.client import Client
 from altyn.upstream.connection import Patience
 from altyn.usage.record import UsageRecord, storable
 
 log = structlog.get_logger("altyn.desk")
+T = TypeVar("T")
+CHARGED = "SELECT amount_nanos FROM entries WHERE kind = 'settle' AND ref = $1"
 SETTLE_PAUSE_S = 0.2
 SETTLE_PAUSE_MAX_S = 5.0
 WATCH_S = 1.0
@@ -113,36 +116,43 @@ class Desk:
 
     async def settle(
         self, attempt: Attempt, verdict: Verdict, fault: Fault | None
-    ) -> Balance | None:
-        """Commit what was decided. Tried until it is true: money is never forgotten for a fault."""
+    ) -> tuple[Verdict, Balance | None]:
+        """Commit what was decided. Tried until it is true: money is never forgotten for a fault.
+
+        Returns what became true: another process may have ended the hold before.
+        """
         self.attempts.discard(attempt)
         self.meter.count(attempt, verdict, fault)
         _tell(attempt, verdict, fault)
         move = _settlement(attempt.order, verdict, _record(attempt, verdict, fault))
         reach("settle")
         try:
-            balance = await self._post_until_true(move)
+            balance = await self._until_true(lambda: self.writer.post(move), move.request_id)
         except HoldAlreadyResolvedError:
             # A sweeper took us for dead and has booked the outcome; a second would be a double.
             log.warning("settled_by_sweeper", request_id=move.request_id)
-            await self._lose(move.request_id, verdict.cost_nanos or 0)
-            return None
+            return await self._settled_already(move.request_id, verdict), None
         reach("settled")
-        return balance
+        return verdict, balance
 
-    async def _lose(self, request_id: str, cost_nanos: Nanos) -> None:
-        """The answer was free for the customer, and its provider bills it all the same."""
-        if cost_nanos:
-            loss = Loss(cost_nanos, "settled_late")
-            await self._post_until_true(Lose(request_id=request_id, loss=loss))
+    async def _settled_already(self, request_id: str, verdict: Verdict) -> Verdict:
+        """What the caller has paid, by the books; what the provider took for nothing is a loss."""
+        rows = await self._until_true(
+            lambda: self.writer.database.read(CHARGED, request_id), request_id
+        )
+        charged_nanos = rows[0][0] if rows else 0
+        if not charged_nanos and verdict.cost_nanos:
+            lose = Lose(request_id=request_id, loss=Loss(verdict.cost_nanos, "settled_late"))
+            await self._until_true(lambda: self.writer.post(lose), request_id)
+        return judge_swept(verdict, charged_nanos=charged_nanos)
 
-    async def _post_until_true(self, move: Resolve | Record | Lose) -> Balance | None:
+    async def _until_true(self, do: Callable[[], Awaitable[T]], request_id: str) -> T:
         pause_s = SETTLE_PAUSE_S
         while True:
             try:
-                return await self.writer.post(move)
+                return await do()
             except StoreUnavailableError as error:
-                log.error("settle_waits", request_id=move.request_id, why=error.detail)  # noqa: TRY400 -- expected while the database is away
+                log.error("settle_waits", request_id=request_id, why=error.detail)  # noqa: TRY400 -- expected while the database is away
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, SETTLE_PAUSE_MAX_S)
 

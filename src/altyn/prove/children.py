@@ -12,15 +12,29 @@ import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-Say = Callable[[str], None]
 PIECE_BYTES = 65536
+
+
+class Say:
+    """A child's way to talk to its parent, line by line, and to wait for a word of it."""
+
+    def __init__(self, saying: int, hearing: int) -> None:
+        self._saying = saying
+        self._hearing = hearing
+
+    def __call__(self, line: str) -> None:
+        os.write(self._saying, line.encode() + b"\n")
+
+    def wait(self) -> None:
+        os.read(self._hearing, PIECE_BYTES)
 
 
 class Child:
     """One forked process. `lines` holds all it has said."""
 
-    def __init__(self, pid: int, pipe: int) -> None:
+    def __init__(self, pid: int, pipe: int, telling: int) -> None:
         self.pid = pid
+        self._telling = telling
         self.lines: list[str] = []
         self.ended = False
         self._pipe = pipe
@@ -36,17 +50,22 @@ class Child:
             self._take(os.read(self._pipe, PIECE_BYTES))
         return until in self.lines if until is not None else not self.ended
 
-    def kill(self) -> None:
-        """SIGKILL, and hear what it had still said."""
+    def tell(self, word: str) -> None:
+        """What `Say.wait` waits for."""
+        os.write(self._telling, word.encode())
+
+    def kill_now(self) -> None:
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """SIGKILL, and hear what it had still said."""
+        self.kill_now()
         while not self.ended:
             self._take(os.read(self._pipe, PIECE_BYTES))
         os.waitpid(self.pid, 0)
         os.close(self._pipe)
-
-    def signal(self, number: int) -> None:
-        os.kill(self.pid, number)
+        os.close(self._telling)
 
     def _take(self, data: bytes) -> None:
         if not data:
@@ -59,25 +78,25 @@ class Child:
 def fork(live: Callable[[Say], Awaitable[None]]) -> Child:
     """Run *live* in a process of its own. It never returns there."""
     hearing, saying = os.pipe()
+    word, telling = os.pipe()
     pid = os.fork()
     if pid:
         os.close(saying)
-        return Child(pid, hearing)
+        os.close(word)
+        return Child(pid, hearing, telling)
     os.close(hearing)
+    os.close(telling)
+    say = Say(saying, word)
     try:
-        asyncio.run(_live(live, lambda line: _say(saying, line)))
+        asyncio.run(_live(live, say))
     except BaseException:  # noqa: BLE001 -- told to the parent; a child never gets back into its code
-        _say(saying, "violation the process failed: " + traceback.format_exc().replace("\n", " / "))
+        say("violation the process failed: " + traceback.format_exc().replace("\n", " / "))
     finally:
         os._exit(0)
 
 
 async def _live(live: Callable[[Say], Awaitable[None]], say: Say) -> None:
     await live(say)
-
-
-def _say(pipe: int, line: str) -> None:
-    os.write(pipe, line.encode() + b"\n")
 
 
 def die(_point: str = "") -> None:

@@ -4,15 +4,22 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import structlog
 from msgspec import Struct, structs
 
+from altyn.errors import OperatorError
+from altyn.prove.disk import count_syncs, fill, fill_while_migrating
+from altyn.prove.drill import drill
+from altyn.prove.fleet import cut_connections, pause, restart_the_database, roll
 from altyn.prove.gateway_kills import kill_the_gateway
 from altyn.prove.ledger_kills import kill_the_ledger
 from altyn.prove.place import Place, open_places
 from altyn.prove.postgres import find_postgres_bin
+from altyn.prove.races import race
+from altyn.prove.simulation import make_world, simulated
+from altyn.prove.soak import soak
 from altyn.prove.table import Report, Row
 
 
@@ -21,6 +28,14 @@ class Size(Struct, frozen=True, kw_only=True):
 
     ledger_kills: int
     gateway_kills: int
+    seeds: int
+    drill_calls: int
+    races: int
+    pauses: int
+    replacements: int
+    restarts: int
+    cuts: int
+    full_disks: int
 
     def times(self, factor: float) -> "Size":
         """So many times as often, and everything at least once."""
@@ -28,10 +43,32 @@ class Size(Struct, frozen=True, kw_only=True):
         return Size(**{name: max(1, round(count * factor)) for name, count in counts})
 
 
-QUICK = Size(ledger_kills=60, gateway_kills=18)
-LONG = Size(ledger_kills=10_000, gateway_kills=1_000)
+QUICK = Size(
+    ledger_kills=60,
+    gateway_kills=18,
+    seeds=40,
+    drill_calls=4,
+    races=3,
+    pauses=3,
+    replacements=3,
+    restarts=2,
+    cuts=5,
+    full_disks=3,
+)
+LONG = Size(
+    ledger_kills=10_000,
+    gateway_kills=1_000,
+    seeds=10_000,
+    drill_calls=40,
+    races=300,
+    pauses=200,
+    replacements=60,
+    restarts=100,
+    cuts=5_000,
+    full_disks=500,
+)
 
-Part = Callable[[Place, Size, int], list[Row]]
+Part = Callable[[Place, Size, int], Iterable[Row]]
 
 
 def _ledger_kills(place: Place, size: Size, seed: int) -> list[Row]:
@@ -42,9 +79,47 @@ def _gateway_kills(place: Place, size: Size, seed: int) -> list[Row]:
     return asyncio.run(kill_the_gateway(place, rounds=size.gateway_kills, seed=seed))
 
 
+def _simulation(place: Place, size: Size, seed: int) -> list[Row]:
+    """Once: its database is in memory, whatever the place."""
+    if place.kind != "sqlite":
+        return []
+    world = make_world(place)
+    return [
+        simulated(world, count=size.seeds, first=seed),
+        *drill(world, requests=size.drill_calls),
+    ]
+
+
+def _races(place: Place, size: Size, seed: int) -> list[Row]:
+    return race(place, rounds=size.races, seed=seed)
+
+
+def _disk(place: Place, size: Size, seed: int) -> list[Row]:
+    """On PostgreSQL the disk is the server's, and only its syncs can be counted from here."""
+    rows = [count_syncs(place)]
+    if place.kind == "sqlite":
+        rows.append(asyncio.run(fill(place, rounds=size.full_disks, seed=seed)))
+        rows.append(fill_while_migrating(place))
+    return rows
+
+
+def _fleet(place: Place, size: Size, seed: int) -> Iterator[Row]:
+    """What needs several processes on one database, or a database on a line."""
+    if place.kind == "sqlite":
+        return
+    yield asyncio.run(pause(place, rounds=size.pauses, seed=seed))
+    yield asyncio.run(roll(place, rounds=size.replacements, seed=seed))
+    yield asyncio.run(cut_connections(place, rounds=size.cuts, seed=seed))
+    yield asyncio.run(restart_the_database(place, rounds=size.restarts, seed=seed))
+
+
 PARTS: Mapping[str, Part] = {
+    "disk": _disk,
+    "simulation": _simulation,
+    "races": _races,
     "ledger-kills": _ledger_kills,
     "gateway-kills": _gateway_kills,
+    "fleet": _fleet,
 }
 """By the name that `--only` takes."""
 
@@ -55,6 +130,7 @@ def prove(
     database_url: str | None = None,
     only: tuple[str, ...] = (),
     seed: int | None = None,
+    soak_minutes: float | None = None,
     tell: Callable[[Row], None],
 ) -> Report:
     """Run the parts and *tell* each row as it is known.
@@ -62,19 +138,29 @@ def prove(
     The same *seed* makes the same faults in the same order, as far as the machine allows.
     """
     _be_quiet()
+    unknown = set(only) - set(PARTS)
+    if unknown:
+        raise OperatorError(
+            f"There is no part {', '.join(sorted(unknown))}. The parts are: {', '.join(PARTS)}."
+        )
     report = Report(seed=random.SystemRandom().getrandbits(32) if seed is None else seed)
     began = time.monotonic()
     with open_places(database_url) as places:
         report.postgresql = _postgres_version(places)
         for place in places:
-            for row in _rows(place, size, only, report.seed):
+            for row in _rows(place, size, only, report.seed, soak_minutes):
                 report.rows.append(row)
                 tell(row)
     report.seconds = round(time.monotonic() - began, 1)
     return report
 
 
-def _rows(place: Place, size: Size, only: tuple[str, ...], seed: int) -> Iterator[Row]:
+def _rows(
+    place: Place, size: Size, only: tuple[str, ...], seed: int, soak_minutes: float | None
+) -> Iterator[Row]:
+    if soak_minutes is not None:
+        yield asyncio.run(soak(place, minutes=soak_minutes, seed=seed))
+        return
     for name, part in PARTS.items():
         if not only or name in only:
             yield from part(place, size, seed)
@@ -92,4 +178,5 @@ def _postgres_version(places: list[Place]) -> str | None:
 
 def _be_quiet() -> None:
     """What is broken on purpose is not worth a line each."""
+    logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

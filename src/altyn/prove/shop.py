@@ -81,7 +81,8 @@ class Node(Struct):
     async def stop(self) -> int | None:
         """SIGTERM, and the exit code where it is known."""
         self.signal(signal.SIGTERM)
-        await self.ended(STOP_S)
+        if not await self.ended(STOP_S):
+            self.signal(signal.SIGKILL)
         return self.process.returncode if self.process is not None else None
 
 
@@ -129,6 +130,8 @@ class Shop:
         self, url: str, home: Path, vendor: Vendor, callers: Callers, nursery: Nursery
     ) -> None:
         self.url = url
+        self.node_url = url
+        """By which its processes reach it: through a proxy, perhaps."""
         self.home = home
         self.vendor = vendor
         self.callers = callers
@@ -149,14 +152,19 @@ class Shop:
         nth: int = 1,
         stop: bool = False,
         cold: bool = False,
+        beside: bool = False,
         **settings: str,
     ) -> Node:
-        """Start a process; `ready_s` stays None if it has died before it was ready."""
-        await self.age_the_dead()
+        """Start a process; `ready_s` stays None if it has died before it was ready.
+
+        Every earlier one counts as dead, unless this one is to run *beside* them.
+        """
+        if not beside:
+            await self.age_the_dead()
         orders = Orders(
             home=str(self.home),
             port=_free_port(),
-            database_url=self.url,
+            database_url=self.node_url,
             point=point,
             nth=nth,
             stop=stop,
@@ -356,13 +364,16 @@ def _free_port() -> int:
 
 async def _is_ready(port: int) -> bool:
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
+        async with asyncio.timeout(READY_S):
+            return await _asks_ready(port)
+    except (OSError, TimeoutError):
         return False
+
+
+async def _asks_ready(port: int) -> bool:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         return b" 200 " in await reader.readline()
-    except OSError:
-        return False
     finally:
         writer.close()

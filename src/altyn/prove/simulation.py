@@ -37,6 +37,7 @@ from altyn.ledger.writer import Writer
 from altyn.prove.place import Place
 from altyn.prove.scripted import ScriptedClient, Vendors
 from altyn.prove.simulated_books import Asked, differences
+from altyn.prove.table import Row
 from altyn.prove.virtual import Clock, Files, MemoryDatabase, run, virtual_time
 from altyn.settings import Settings, read_settings
 from altyn.upstream.provider import Provider, add_provider, list_providers
@@ -177,6 +178,8 @@ class Node:
 
     def kill(self) -> None:
         """Nothing of it is heard, written or sent any more."""
+        if not self.alive:
+            return
         self.alive = False
         self.died.set_result(None)
         self.database.cut()
@@ -251,9 +254,10 @@ class Seed:
         callers = [asyncio.create_task(self._keep_calling()) for _ in range(CALLERS)]
         weather = asyncio.create_task(self._make_weather())
         await asyncio.gather(*callers)
+        await asyncio.wait((weather,), timeout=0)
         weather.cancel()
         await self._heal()
-        database = self.nodes[-1].database
+        database = MemoryDatabase(self.files, fault=lambda: "", pause_s=lambda: 0.0)
         found = await differences(database, self.vendors, self.asked, self.deposits)
         found += self.odd
         for node in self.nodes:
@@ -275,7 +279,7 @@ class Seed:
         while self.left > 0:
             self.left -= 1
             await asyncio.sleep(self.chance.choice((0, 0.01, 0.5)))
-            await self._call(self._some_node())
+            await self._call(await self._living_node())
 
     async def _make_weather(self) -> None:
         """What goes wrong around the calls, until they have ended."""
@@ -287,32 +291,30 @@ class Seed:
                 case 2:
                     await self._kill_one()
                 case 3:
-                    await self._pay_in(self._some_node())
+                    await self._pay_in(await self._living_node())
                 case 4:
-                    await self._pay_back(self._some_node())
+                    await self._pay_back(await self._living_node())
                 case 5:
                     # Somebody sets the clock of the machines; the database has its own.
                     self.clock.wall_ahead_s = self.chance.choice((-3600.0, 0.0, 5.0, 3600.0))
                 case 6:
                     await self._cut_one_off()
                 case _:
-                    await self._change_a_price(self._some_node())
+                    await self._change_a_price(await self._living_node())
 
     async def _kill_one(self) -> None:
-        node = self._some_node()
-        node.kill()
-        self.nodes.remove(node)
-        await self._start_node()
+        (await self._living_node()).kill()
 
     async def _cut_one_off(self) -> None:
         """Its database is away for longer than a process may be silent."""
-        node = self._some_node()
+        node = await self._living_node()
         node.database.away_until_s = self.clock.now_s + self.chance.choice((1.0, 30.0, 100.0))
 
     async def _heal(self) -> None:
         self.stormy = False
         self.vendors.healthy = True
         self.clock.wall_ahead_s = 0.0
+        await self._living_node()
         for node in self.nodes:
             node.database.away_until_s = 0.0
         until_s = self.clock.now_s + HEAL_S
@@ -323,8 +325,14 @@ class Seed:
     def _is_anything_held(self) -> bool:
         return bool(self.files.connection.execute("SELECT 1 FROM holds LIMIT 1").fetchone())
 
-    def _some_node(self) -> Node:
-        return self.chance.choice([node for node in self.nodes if node.alive])
+    async def _living_node(self) -> Node:
+        """Whoever runs them starts another when one has died."""
+        alive = [node for node in self.nodes if node.alive]
+        while len(alive) < NODES:
+            self.nodes = alive
+            await self._start_node()
+            alive = [node for node in self.nodes if node.alive]
+        return self.chance.choice(alive)
 
     # Money in and back ------------------------------------------------------------------------
 
@@ -340,7 +348,7 @@ class Seed:
                 await asyncio.wait_for(asyncio.shield(node.writer.post(move)), 30)
                 self.deposits[reference] = nanos
                 return
-            node = self._some_node()
+            node = await self._living_node()
 
     async def _pay_back(self, node: Node) -> None:
         charged = [one for one in self.asked.values() if one.charged_nanos]
@@ -401,8 +409,10 @@ class Seed:
             asking.cancel()
             await asyncio.wait((asking,), timeout=1)
             return False
+        if not node.alive:
+            return False
         asking.result()
-        return node.alive
+        return True
 
     async def _listen(self, node: Node, attempt: Attempt, one: Asked) -> None:
         """Until it has ended, or its process has: some leave before."""
@@ -417,8 +427,7 @@ class Seed:
         if attempt.receipt.done():
             receipt: Receipt = attempt.receipt.result()
             one.outcome = receipt.verdict.outcome
-            if receipt.balance is not None:
-                one.charged_nanos = receipt.verdict.charge_nanos
+            one.charged_nanos = receipt.verdict.charge_nanos
 
     def _order(self, node: Node, caller: Caller) -> Order:
         model = self.chance.choice((TELLING, SILENT, BOTH))
@@ -473,3 +482,18 @@ def simulate(
             if wrong:
                 found[number] = wrong
     return found
+
+
+def simulated(world: World, *, count: int, first: int) -> Row:
+    """So many seeds, beginning with *first*; a seed that fails is named."""
+    row = Row(fault=f"simulated histories of {REQUESTS} calls", database="in memory")
+    row.rounds = count
+    # Of the processor: others may be busy beside us.
+    began = time.process_time()
+    found = simulate(world, range(first, first + count))
+    seconds = time.process_time() - began
+    row.violations += [
+        f"seed {number}: {sentence}" for number, wrong in found.items() for sentence in wrong
+    ]
+    row.note = f"{count * REQUESTS / max(seconds, 1e-9):,.0f} calls a second of CPU"
+    return row

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field, structs
 
 from altyn import __version__
@@ -43,6 +44,27 @@ class Report(Struct, kw_only=True):
     @property
     def holds(self) -> bool:
         return not any(row.violations for row in self.rows)
+
+
+def add_up(reports: Sequence[Report]) -> Report:
+    """Several runs as one: their rounds and violations together, row by row."""
+    rows: dict[tuple[str, str], Row] = {}
+    for report in reports:
+        for row in report.rows:
+            total = rows.setdefault(
+                (row.fault, row.database), Row(fault=row.fault, database=row.database)
+            )
+            total.rounds += row.rounds
+            total.violations = [*total.violations, *row.violations]
+            total.note = row.note or total.note
+    return structs.replace(
+        reports[0], rows=list(rows.values()), seconds=sum(one.seconds for one in reports)
+    )
+
+
+def read_report(document: bytes) -> Report:
+    """What `plain` has written."""
+    return msgspec.json.decode(document, type=Report)
 
 
 def lay_out(report: Report) -> Iterable[str]:

@@ -102,6 +102,8 @@ def run(work: Coroutine[Any, Any, T], *, clock: Clock, chance: random.Random) ->
     selector.clock = clock
     loop = ShufflingLoop(selector)
     loop.chance = chance
+    # What a dead process leaves behind is nobody's to hear of.
+    loop.set_exception_handler(lambda *_: None)
     try:
         return loop.run_until_complete(work)
     finally:
