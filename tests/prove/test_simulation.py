@@ -65,7 +65,7 @@ def test_it_notices_that_nobody_sweeps(world, monkeypatch):
 
     monkeypatch.setattr(recovery, "list_abandoned", nothing)
 
-    assert "still held (open)" in wrong_in(world)
+    assert "still held (open)" in wrong_in(world, seeds=30)
 
 
 def test_it_notices_a_commit_that_is_repeated_blindly(world, monkeypatch):

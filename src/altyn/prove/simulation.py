@@ -27,8 +27,9 @@ from altyn.errors import AltynError
 from altyn.gateway.attempt import Attempt, Receipt
 from altyn.gateway.desk import Desk
 from altyn.gateway.meter import Meter
-from altyn.gateway.order import Order, Shelf, take_order
+from altyn.gateway.order import Order, take_order
 from altyn.gateway.recovery import LOOK_UP_S, resolve_abandoned, resolve_unknown
+from altyn.gateway.shelf import Shelf
 from altyn.keys.limits import Limits, Rates
 from altyn.keys.store import Caller, KeyRules, create_key, find_caller
 from altyn.ledger import workers
@@ -458,6 +459,8 @@ class Listener:
         return asyncio.sleep(0.4) if self.chance.random() < 0.1 else None
 
     def hang_up(self) -> None: ...
+
+    def serve_as(self, order: Order) -> None: ...
 
 
 async def _let_everything_end() -> None:

@@ -100,6 +100,8 @@ def run(work: Coroutine[Any, Any, T], *, clock: Clock, chance: random.Random) ->
     """Run *work* to its end in virtual time."""
     selector = LeapingSelector()
     selector.clock = clock
+    # Whatever draws lots without a seed of its own, as the router does.
+    random.seed(chance.getrandbits(32))
     loop = ShufflingLoop(selector)
     loop.chance = chance
     # What a dead process leaves behind is nobody's to hear of.
