@@ -9,8 +9,9 @@ from altyn.gateway import desk, recovery
 from altyn.ledger.writer import Writer
 from altyn.prove.drill import drill
 from altyn.prove.place import Place
-from altyn.prove.simulation import Seed, World, make_world, simulate
+from altyn.prove.simulation import Seed, simulate
 from altyn.prove.virtual import run, virtual_time
+from altyn.prove.world import World, make_world
 
 REGRESSIONS: list[int] = []
 """Seeds that have failed once. They must never again."""

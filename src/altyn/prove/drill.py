@@ -9,9 +9,10 @@ import random
 from typing import Literal
 
 from altyn.crashpoints import arm
-from altyn.prove.simulation import Seed, World
+from altyn.prove.simulation import Seed
 from altyn.prove.table import Row
 from altyn.prove.virtual import Clock, run, virtual_time
+from altyn.prove.world import World
 
 Fails = Literal["database down", "commit lost", "commit unanswered", "upstream", "process"]
 KINDS: tuple[Fails, ...] = (

@@ -18,9 +18,10 @@ from altyn.prove.ledger_kills import kill_the_ledger
 from altyn.prove.place import Place, open_places
 from altyn.prove.postgres import find_postgres_bin
 from altyn.prove.races import race
-from altyn.prove.simulation import make_world, simulated
+from altyn.prove.simulation import simulated
 from altyn.prove.soak import soak
 from altyn.prove.table import Report, Row
+from altyn.prove.world import make_world
 
 
 class Size(Struct, frozen=True, kw_only=True):
