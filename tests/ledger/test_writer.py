@@ -387,6 +387,24 @@ async def test_a_commit_that_stays_unknown_is_said_to_be_unknown(books, unreliab
     assert await books.balance(account) == (100, 10)
 
 
+@pytest.mark.parametrize("fault", ["unanswered", "lost"])
+async def test_a_hold_whose_commit_stays_unknown_is_given_back(
+    books, unreliable, monkeypatch, fault
+):
+    monkeypatch.setattr(writer_module, "VOID_PAUSE_S", 0.01)
+    account = await books.add_account(100)
+    key = await books.add_key(account)
+    unreliable.faults = [fault, *["down"] * (writer_module.REPLAYS + 1)]
+
+    with pytest.raises(CommitUnknownError):
+        await books.writer.post(hold(account, key, "h1", 10))
+    await asyncio.gather(*books.writer._voiding)
+
+    assert unreliable.faults == []
+    assert await books.balance(account) == (100, 0)
+    assert await books.read("SELECT request_id FROM holds") == []
+
+
 async def test_a_late_settlement_of_a_hold_that_was_swept_is_refused(books):
     account = await books.add_account(100)
     key = await books.add_key(account)

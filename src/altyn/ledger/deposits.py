@@ -1,5 +1,6 @@
 """Money in, by hand or by a code: how much at once, how much in all, once for each reference."""
 
+from altyn.crashpoints import reach
 from altyn.database.engine import Database
 from altyn.errors import AlreadyExistsError, InvalidAmountError, OperatorError
 from altyn.ledger.moves import Deposit, Source
@@ -44,6 +45,7 @@ async def pay_in(
     written = known
     if known is None:
         await _leave_room(database, amount_nanos)
+        reach("deposit")
         await writer.post(
             Deposit(
                 account_id=account_id,
@@ -53,6 +55,7 @@ async def pay_in(
                 source=source,
             )
         )
+        reach("deposited")
         # Somebody else may have been quicker: what the books say now is the answer.
         written = await find_deposit(database, reference)
     if written != (account_id, amount_nanos):

@@ -20,7 +20,15 @@ from altyn.database.engine import (
 )
 from altyn.ledger import store
 from altyn.ledger.book import Book
-from altyn.ledger.moves import Balance, Hold, Move, Note, RefusedMoveError, Resolve
+from altyn.ledger.moves import (
+    Balance,
+    Hold,
+    HoldAlreadyResolvedError,
+    Move,
+    Note,
+    RefusedMoveError,
+    Resolve,
+)
 from altyn.ledger.store import RecordChanges
 
 BATCH_MAX = 256
@@ -30,6 +38,9 @@ REPLAYS = 5
 
 REPLAY_PAUSE_S = 1.0
 """Before the second look; each further pause is longer by as much."""
+
+VOID_PAUSE_S = 2.0
+"""Before a hold whose commit stayed unknown is voided, and between two tries."""
 
 Answer = Balance | None | RefusedMoveError
 
@@ -58,6 +69,7 @@ class Writer:
         self.moves = 0
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
+        self._voiding: set[asyncio.Task[None]] = set()
 
     def post(self, move: Move) -> "asyncio.Future[Balance | None]":
         """Have *move* decided and committed; await the answer.
@@ -101,6 +113,8 @@ class Writer:
                 await self._commit(batch, replay=True, alone=alone)
             else:
                 _fail_all(batch, error)
+                if isinstance(error, CommitUnknownError):
+                    self._give_back(moves)
         except Exception as error:  # noqa: BLE001 -- it is raised where the move was posted
             if alone:
                 _fail_all(batch, error)
@@ -109,6 +123,26 @@ class Writer:
         else:
             for waiting, answer in zip(batch, answers, strict=True):
                 self._answer(waiting, answer)
+
+    def _give_back(self, moves: Sequence[Move]) -> None:
+        """Void the holds whose commit stayed unknown: their callers were refused all the same."""
+        for move in moves:
+            if isinstance(move, Hold):
+                task = asyncio.create_task(self._void_when_there(move))
+                self._voiding.add(task)
+                task.add_done_callback(self._voiding.discard)
+
+    async def _void_when_there(self, hold: Hold) -> None:
+        while True:
+            await asyncio.sleep(VOID_PAUSE_S)
+            try:
+                await self.post(void(hold))
+            except HoldAlreadyResolvedError:
+                return  # it never came to be, or a sweeper was first
+            except StoreUnavailableError:
+                continue
+            else:
+                return
 
     def _answer(self, waiting: _Waiting, answer: Answer) -> None:
         move, future = waiting.move, waiting.future
