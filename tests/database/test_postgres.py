@@ -135,6 +135,25 @@ async def test_a_network_that_swallows_everything_is_an_outage_and_not_a_wait(
         assert await patiently(lambda: books.balance(account)) == (100, 10)
 
 
+async def test_who_is_paused_inside_a_transaction_lets_go_of_its_locks(postgres_url, monkeypatch):
+    monkeypatch.setitem(postgres.SESSION, "idle_in_transaction_session_timeout", "200")
+    async with open_books(postgres_url) as books, open_books(postgres_url) as other:
+        account = await books.add_account(100)
+
+        async def pause(tx):
+            sql = "UPDATE accounts SET name = 'paused' WHERE id = $1"
+            await tx.execute(sql, account)
+            await asyncio.sleep(1)
+            await tx.execute(sql, account)
+
+        paused = asyncio.ensure_future(books.database.write(pause))
+        await asyncio.sleep(0.1)
+
+        await asyncio.wait_for(other.deposit(account, 5), 3)
+        with pytest.raises(StoreUnavailableError):
+            await paused
+
+
 async def test_a_pool_that_does_not_close_is_ended(postgres_url, monkeypatch):
     monkeypatch.setattr(postgres, "CLOSE_S", 0.1)
     database = open_database(postgres_url)

@@ -43,6 +43,8 @@ SESSION = {
     "enable_seqscan": "off",
     # Never trade money for speed, whatever the server's default is.
     "synchronous_commit": "on",
+    # A process that is paused in the middle of a batch would keep its accounts locked for all.
+    "idle_in_transaction_session_timeout": "10000",
 }
 REFUSED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 """At the start: a wrong name or password does not become right by waiting."""
@@ -55,6 +57,7 @@ UNREACHABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     *REFUSED,
 )
 
