@@ -22,8 +22,9 @@ from altyn.api.openapi import ANSWERS, FILTERS
 from altyn.api.routes import ROUTES
 from altyn.catalog.model import Model, builtin_models
 from altyn.cli import app
-from altyn.errors import AltynError
+from altyn.errors import MESSAGES, AltynError
 from altyn.gateway.meter import Meter
+from altyn.gateway.refusals import list_api_errors
 from altyn.settings import FILE, SETTINGS, SettingDoc
 from altyn.upstream.router import Router
 
@@ -93,7 +94,7 @@ def _example(doc: SettingDoc) -> str:
 
 
 def errors() -> str:
-    found = sorted(list_errors(), key=lambda error: (error.status, error.code))
+    found = sorted(list_api_errors(), key=lambda error: (error.status, error.code))
     return table(
         ("Status", "Type", "Code", "Message"),
         (
@@ -103,24 +104,7 @@ def errors() -> str:
     )
 
 
-def list_errors() -> list[type[AltynError]]:
-    """One class for each code that a caller can meet."""
-    return list({error.code: error for error in _leaves(AltynError)}.values())
-
-
-def _leaves(error: type[AltynError]) -> Iterator[type[AltynError]]:
-    if error.type == "operator_error":
-        return
-    below = [part for part in error.__subclasses__() if part.__module__ == "altyn.errors"]
-    for part in below:
-        yield from _leaves(part)
-    if not below:
-        yield error
-
-
 def _text(error: type[AltynError]) -> str:
-    from altyn.errors import MESSAGES  # noqa: PLC0415 -- one use
-
     return MESSAGES[error.code]["en"]
 
 

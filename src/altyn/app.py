@@ -290,6 +290,7 @@ class App:
             seal=self.seal,
             writer=self.writer,
             desk=self.desk,
+            api=self.api,
         )
         return Cabinet(
             shop, read_address=self.doorkeeper.read_address, read_language=choose_language

@@ -128,6 +128,12 @@ SETTINGS: tuple[SettingDoc, ...] = (
         text="How logs are written; auto is text to a terminal and JSON elsewhere.",
     ),
     SettingDoc(
+        name="playground_limit",
+        form=number(0, _ANY_AMOUNT),
+        default="10",
+        text="What an account may spend a day in the playground, in whole units; 0 is no limit.",
+    ),
+    SettingDoc(
         name="redis_url",
         form=REDIS,
         default=None,
@@ -271,6 +277,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     prices_shown_to: str
     log_level: str
     log_format: str
+    playground_limit: int
     redis_url: str | None
     top_up_url: str
     requests_per_minute: int

@@ -113,7 +113,7 @@ def test_the_example_file_as_it_stands_changes_nothing(tmp_path: Path):
 
 
 def test_every_error_code_has_a_section(generator: ModuleType):
-    codes = {error.code for error in generator.list_errors()}
+    codes = {error.code for error in generator.list_api_errors()}
 
     sections = re.findall(r"^### `(\w+)`$", _read(REFERENCE / "errors.md"), re.MULTILINE)
 
@@ -210,7 +210,7 @@ def test_every_module_a_page_names_is_there(page: Path):
 
 @each_page
 def test_every_error_code_a_page_names_is_one(page: Path, generator: ModuleType):
-    codes = {error.code: error.status for error in generator.list_errors()}
+    codes = {error.code: error.status for error in generator.list_api_errors()}
 
     named = re.findall(r"\b([45]\d\d) `([a-z_]+)`", _read(page))
 

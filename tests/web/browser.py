@@ -25,7 +25,9 @@ LATIN = re.compile(r"[A-Za-z][A-Za-z'’]{2,}")
 NAMES = frozenset(
     """Altyn API OpenAPI OpenAI OpenRouter Anthropic Google Claude Gemini DeepSeek Python JavaScript
     PHP Node curl cURL UTC URL USD RUB CSV JSON SSE HTTP English Ctrl TTFT sandbox echo lorem flaky
-    TOTP GitHub XXXX SDK base64 env POST GET Bearer Authorization GMT""".split()  # noqa: SIM905 -- words
+    TOTP GitHub XXXX SDK base64 env POST GET Bearer Authorization GMT REST External Server Sent
+    Events Idempotency Key LangChain LiteLLM Cursor Cline Continue LibreChat Enter Shift
+    Esc""".split()  # noqa: SIM905 -- words
 )
 """Latin words that stand in Russian text by right."""
 

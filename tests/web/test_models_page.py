@@ -11,7 +11,8 @@ from people import Person, sign_in
 
 from altyn.accounts.store import set_price_group
 from altyn.catalog.lifecycle import replace_model, restore_model, retire_model
-from altyn.catalog.load import set_markup
+from altyn.catalog.load import add_price, set_markup
+from altyn.catalog.price import Price
 from altyn.web.words import Words
 from fakes.gateway import Gateway
 
@@ -120,6 +121,19 @@ def test_a_model_that_another_answers_for_says_so_at_that_price(cabinet, custome
     assert read_prices(customer)[ECHO] == read_prices(customer)[SONNET]
     assert "Answered by anthropic/claude-sonnet-4.5" in customer.get(f"/models/{ECHO}").text
     cabinet.write(lambda tx: restore_model(tx, ECHO))
+
+
+def test_a_price_that_is_decided_is_announced(cabinet, stranger):
+    at = int(datetime(2031, 5, 1, tzinfo=UTC).timestamp() * 1000)
+    price = Price(input=7_000_000_000, output=9_500_000_000)
+    cabinet.write(
+        lambda tx: add_price(tx, model_id=ECHO, kind="sell", price=price, effective_from=at)
+    )
+
+    text = stranger.get(f"/models/{ECHO}").text
+
+    assert "From 1 May 2031, 00:00: input $7.00, output $9.50." in text
+    assert "From 1 May" not in stranger.get(f"/models/{SONNET}").text
 
 
 def test_an_unknown_model_is_no_page(stranger):

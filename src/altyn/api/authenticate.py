@@ -20,6 +20,10 @@ from altyn.keys.ring import Ring
 from altyn.keys.store import Caller, Network
 
 BEARER = b"bearer "
+CALLER = "altyn.caller"
+"""Where a page of ours says who calls, in the scope of the request it makes: see `web/call.py`.
+What comes from outside is headers, which cannot put anything there.
+"""
 
 
 class Doorkeeper:
@@ -36,6 +40,13 @@ class Doorkeeper:
 
     async def authenticate(self, request: Request, scope: str) -> Caller:
         """Who calls. Raises an `AuthenticationError` or a `PermissionDeniedError`."""
+        caller: Caller | None = request.scope.get(CALLER) or await self._find(request)
+        if caller is None:
+            raise InvalidApiKeyError
+        self._check(caller, request, scope)
+        return caller
+
+    async def _find(self, request: Request) -> Caller | None:
         header = request.headers.get(b"authorization")
         if header is None or header[:7].lower() != BEARER:
             raise MissingApiKeyError
@@ -44,11 +55,7 @@ class Doorkeeper:
         if parse(secret) is None:
             raise InvalidApiKeyError
         key_digest = digest(secret, self.pepper)
-        caller = self.ring.find_known(key_digest) or await self.ring.find(key_digest)
-        if caller is None:
-            raise InvalidApiKeyError
-        self._check(caller, request, scope)
-        return caller
+        return self.ring.find_known(key_digest) or await self.ring.find(key_digest)
 
     def _check(self, caller: Caller, request: Request, scope: str) -> None:
         key = caller.key

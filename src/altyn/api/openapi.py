@@ -9,7 +9,7 @@ from altyn import __version__
 from altyn.api import wire
 from altyn.api.routes import BASE, ROUTES
 from altyn.chat import ChatBody
-from altyn.errors import AltynError
+from altyn.gateway.refusals import list_api_errors
 
 ANSWERS: dict[str, tuple[str, type]] = {
     "/chat/completions": ("One answer, or events with stream: true", wire.ChatCompletion),
@@ -106,7 +106,7 @@ def _content(path: str, answer: type) -> dict[str, Any]:
 def _errors() -> dict[str, Any]:
     """Every status an error can have, with the codes it may carry."""
     codes: dict[int, list[str]] = {}
-    for error in _leaves(AltynError):
+    for error in list_api_errors():
         codes.setdefault(error.status, []).append(error.code)
     return {
         str(status): {
@@ -115,11 +115,6 @@ def _errors() -> dict[str, Any]:
         }
         for status, names in sorted(codes.items())
     }
-
-
-def _leaves(error: type[AltynError]) -> list[type[AltynError]]:
-    below = [leaf for part in error.__subclasses__() for leaf in _leaves(part)]
-    return [] if error.type == "operator_error" else below or [error]
 
 
 def _reference(kind: type) -> dict[str, str]:

@@ -76,6 +76,16 @@ def offer(goods: Goods, shelf: Shelf, router: Router, *, price_group: str | None
     )
 
 
+def next_change(offer: Offer, shelf: Shelf, *, price_group: str | None) -> tuple[int, Rate] | None:
+    """When the price of an offer changes next, as far as is decided, and to what. Moment in ms."""
+    book, now, price = shelf.catalog.prices, now_ms(), offer.rate and offer.rate.price
+    for at_ms in book.moments:
+        rate = book.find_rate(offer.model.id, price_group, at_ms) if at_ms > now else None
+        if rate is not None and rate.price != price:
+            return at_ms, rate
+    return None
+
+
 SERVED_AS = {
     "en": "Answered by {model}, at its price: {name} is no longer served. ",
     "ru": "Отвечает {model}, по своей цене: {name} больше не обслуживается. ",

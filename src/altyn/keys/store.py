@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from altyn.database.bulk import Row
 from altyn.database.engine import Database, Transaction, bump_revision, now_ms
 from altyn.errors import OperatorError, UnknownNameError
-from altyn.keys.key import Mode, Period, digest, mint, parse
+from altyn.keys.key import Mode, ParsedKey, Period, digest, mint, parse
 from altyn.money import Nanos
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -84,20 +84,45 @@ async def create_key(
 
     Raises `OperatorError` for a rule that cannot be kept, such as an address that is none.
     """
-    check_rules(rules)
     secret = mint(mode)
     shown = parse(secret)
     assert shown is not None
-    ((key_id,),) = await tx.fetch(
+    key_id = await add_key(
+        tx,
+        account_id=account_id,
+        name=name,
+        shown=shown,
+        key_digest=digest(secret, pepper),
+        rules=rules,
+    )
+    assert key_id is not None  # 250 random bits are new
+    return key_id, secret
+
+
+async def add_key(
+    tx: Transaction,
+    *,
+    account_id: int,
+    name: str,
+    shown: ParsedKey,
+    key_digest: bytes,
+    rules: KeyRules,
+) -> int | None:
+    """Store a key that is found by this digest and return its id; None where one is already.
+
+    Raises `OperatorError` as `create_key`.
+    """
+    check_rules(rules)
+    rows = await tx.fetch(
         "INSERT INTO keys (account_id, name, mode, digest, prefix, last_four, limit_nanos,"
         " limit_period, models, ip_ranges, scopes, requests_per_minute, tokens_per_minute,"
         " parallel_requests, created_at, expires_at)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
-        " RETURNING id",
+        " ON CONFLICT (digest) DO NOTHING RETURNING id",
         account_id,
         name,
-        mode,
-        digest(secret, pepper),
+        shown.mode,
+        key_digest,
         shown.prefix,
         shown.last_four,
         rules.limit_nanos,
@@ -112,7 +137,7 @@ async def create_key(
         rules.expires_at,
     )
     await bump_revision(tx)
-    return int(key_id), secret
+    return int(rows[0][0]) if rows else None
 
 
 def check_rules(rules: KeyRules) -> None:

@@ -165,7 +165,7 @@ class Cabinet:
             return visit.go_to_login()
         if not may(route.access, visit.person):
             raise NotAllowedError
-        if route.method == "POST":
+        if route.method == "POST" and not _is_json(visit.request):
             visit.form = await _read_form(visit.request)
         return await route.page(visit)
 
@@ -189,6 +189,11 @@ class Cabinet:
         self._turnstile.enter(
             f"{route.method} {route.path}", who, per_minute=route.limit.per_minute
         )
+
+
+def _is_json(request: Request) -> bool:
+    """Whether the body is for the API, which reads it by itself."""
+    return request.headers.get("content-type", "").startswith("application/json")
 
 
 async def _read_form(request: Request) -> FormData:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from altyn import __version__
 from altyn.web.assets import STATIC, asset_url
@@ -21,6 +22,7 @@ from altyn.web.words import LANGUAGES, read_translations
 
 TEMPLATES = Path(__file__).parent / "templates"
 ICONS = STATIC / "vendor" / "icons.json"
+CODE = re.compile("`([^`]+)`")
 PAGES = frozenset(route.path for route in ROUTES if route.method == "GET")
 
 _thread = ThreadPoolExecutor(1, "pages")
@@ -77,6 +79,7 @@ def _environment(language: str) -> Environment:
     translations: Any = environment  # the extension has added the method
     translations.install_gettext_translations(read_translations(language), newstyle=True)
     environment.policies["ext.i18n.trimmed"] = True
+    environment.filters["codes"] = codes
     environment.globals |= {
         "asset": asset_url,
         "icon": icon,
@@ -88,6 +91,12 @@ def _environment(language: str) -> Environment:
         "version": __version__,
     }
     return environment
+
+
+def codes(text: str) -> Markup:
+    """A text in which `words of a program` are marked with backticks."""
+    # What goes in is escaped, and only our own element stands around pieces of it.
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 @cache

@@ -10,6 +10,7 @@ from altyn.web.pages import (
     billing,
     choices,
     codes,
+    docs,
     entrance,
     export,
     front,
@@ -17,6 +18,7 @@ from altyn.web.pages import (
     keys,
     models,
     overview,
+    playground,
     redeem,
     requests,
     reset,
@@ -84,7 +86,10 @@ ROUTES = (
     # For everybody
     get("/", front.show, "anybody", STRANGER),
     post("/choices", choices.save, "anybody", STRANGER),
-    # Models
+    # Models and documentation
+    get("/docs", docs.show, "anybody", STRANGER),
+    get("/api-documentation", docs.show, "anybody", STRANGER),
+    post("/docs/run/{example}", docs.run, "signed_in", CHANGE),
     get("/models", models.show_all, "anybody", STRANGER),
     get("/models/{model_id:path}", models.show, "anybody", STRANGER),
     # Coming in
@@ -106,6 +111,11 @@ ROUTES = (
     get("/app", overview.show, "signed_in", LOOK),
     get("/app/redeem", redeem.show, "signed_in", LOOK),
     post("/app/redeem", redeem.send, "signed_in", GUESS_OF_PERSON),
+    # Playground
+    get("/app/playground", playground.show, "signed_in", LOOK),
+    post("/app/playground/chat", playground.chat, "signed_in", CHANGE),
+    post("/app/playground/code", playground.show_code, "signed_in", CHANGE),
+    get("/app/playground/calls/{request_id}", playground.show_call, "signed_in", LOOK),
     # Keys
     get("/app/keys", keys.show_all, "signed_in", LOOK),
     get("/app/keys/new", keys.show_new, "signed_in", LOOK),

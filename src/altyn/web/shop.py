@@ -1,6 +1,7 @@
 """What pages can reach of the running gateway."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -13,15 +14,19 @@ from altyn.gateway.shelf import Shelf
 from altyn.ledger.writer import Writer
 from altyn.settings import Settings
 
+API_PATH = "/api/v1/external"
+Api = Callable[[Any, Any, Any], Awaitable[None]]
+
 
 class Shop(Struct, frozen=True, kw_only=True):
-    """The gateway behind the pages: its settings, store, seal, books, and the desk for calls."""
+    """The gateway behind the pages: settings, store, seal, books, desk for calls, and the API."""
 
     settings: Settings
     database: Database
     seal: Seal
     writer: Writer
     desk: Desk
+    api: Api
 
     @property
     def currency(self) -> str:
@@ -30,7 +35,7 @@ class Shop(Struct, frozen=True, kw_only=True):
     @property
     def api_base(self) -> str:
         """The base URL of the External API as customers see it."""
-        return f"{self.settings.public_url}/api/v1/external"
+        return f"{self.settings.public_url}{API_PATH}"
 
     @property
     def shelf(self) -> Shelf:

@@ -9,8 +9,10 @@ from altyn.accounts.store import find_price_group
 from altyn.catalog.price import Bracket, Price
 from altyn.database.engine import now_ms
 from altyn.errors import NotFoundError
-from altyn.gateway.offer import Offer
+from altyn.gateway.offer import Offer, next_change
 from altyn.money import Nanos
+from altyn.web.examples import call_of
+from altyn.web.snippets import blocks
 from altyn.web.texts import N_
 from altyn.web.visit import Visit
 
@@ -66,8 +68,8 @@ class PriceLine(Struct, frozen=True):
 
 async def show_all(visit: Visit) -> Response:
     """`GET /models`: `q`, `vendor`, `reads`, `can`, `available` and `sort` live in the address."""
-    if (elsewhere := _ask_to_sign_in(visit)) is not None:
-        return elsewhere
+    if hides_models(visit):
+        return visit.go_to_login()
     offers = list(visit.shop.offers(await price_group(visit)))
     wish = _read_wish(visit)
     return await visit.page(
@@ -86,9 +88,10 @@ async def show_all(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """`GET /models/{model_id}`: one of them, whose id holds a slash."""
-    if (elsewhere := _ask_to_sign_in(visit)) is not None:
-        return elsewhere
-    offer = visit.shop.find_offer(visit.part("model_id"), await price_group(visit))
+    if hides_models(visit):
+        return visit.go_to_login()
+    group = await price_group(visit)
+    offer = visit.shop.find_offer(visit.part("model_id"), group)
     if offer is None:
         raise NotFoundError
     return await visit.page(
@@ -96,6 +99,8 @@ async def show(visit: Visit) -> Response:
         offer=offer,
         lines=() if offer.rate is None else price_lines(offer.rate.price),
         brackets=() if offer.rate is None else offer.rate.price.brackets,
+        change=next_change(offer, visit.shop.shelf, price_group=group),
+        tabs=blocks(call_of(offer.id, visit.words.language), base=visit.shop.api_base),
         reads=READS,
         known=visit.shop.shelf.goods,
         now=now_ms(),
@@ -141,10 +146,9 @@ LIKE = {
 """Kinds that are shown only where they cost something else than this one."""
 
 
-def _ask_to_sign_in(visit: Visit) -> Response | None:
-    if visit.person is None and visit.shop.settings.prices_shown_to == "members":
-        return visit.go_to_login()
-    return None
+def hides_models(visit: Visit) -> bool:
+    """Whether this reader has to sign in first."""
+    return visit.person is None and visit.shop.settings.prices_shown_to == "members"
 
 
 def _read_wish(visit: Visit) -> Wish:

@@ -101,12 +101,12 @@ function setUpTabs() {
     tabs.dataset.ready = "yes";
     tabs.querySelector('[role="tablist"]').hidden = false;
     const first = tabs.querySelector("[data-tab]").dataset.tab;
-    choose(sessionStorage.getItem("tab") ?? first);
+    choose(localStorage.getItem("tab") ?? first);
     if (!tabs.querySelector('[aria-selected="true"]')) choose(first);
   }
 }
 on("click", "[role=tab][data-tab]", (tab) => {
-  sessionStorage.setItem("tab", tab.dataset.tab);
+  localStorage.setItem("tab", tab.dataset.tab);
   choose(tab.dataset.tab);
 });
 on("keydown", "[role=tab]", (tab, press) => {
@@ -119,6 +119,18 @@ on("keydown", "[role=tab]", (tab, press) => {
 });
 setUpTabs();
 document.addEventListener("htmx:after:swap", setUpTabs);
+
+// Answers that are written while they are read: pieces of text as they come. Not every browser can
+// walk through a stream by itself.
+
+async function* pieces(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}
 
 // Toasts leave after eight seconds, unless somebody is reading them --------------------------------
 
