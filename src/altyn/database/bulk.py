@@ -90,14 +90,16 @@ def columns_of(values: Sequence[Row]) -> list[list[Any]]:
 
 @cache
 def sqlite_select(rows: Rows, count: int) -> str:
+    told = f"SELECT json_group_array(json_array({', '.join(rows.names)}))"
+    if count == 1:
+        return f"{told} FROM {rows.table} WHERE {_sqlite_one(rows)}"
     # A join in this order (CROSS) searches the table once for each key. SQLite answers
     # `(a, b) IN (VALUES …)` with a scan of the whole table.
     names = [f"wanted_{name}" for name in rows.key]
     same = " AND ".join(f"{rows.table}.{name} = wanted_{name}" for name in rows.key)
     return (
         f"WITH wanted ({', '.join(names)}) AS (VALUES {_places(len(names), count)})"
-        f" SELECT json_group_array(json_array({', '.join(rows.names)}))"
-        f" FROM wanted CROSS JOIN {rows.table} ON {same}"
+        f" {told} FROM wanted CROSS JOIN {rows.table} ON {same}"
     )
 
 
@@ -114,6 +116,11 @@ def _sqlite_insert(rows: Rows, count: int) -> str:
 
 
 def _sqlite_update(rows: Rows, count: int, *, sums: bool = False) -> str:
+    if count == 1:  # the usual batch has one account, and a VALUES table costs more than its row
+        fresh = {name: f"?{place}" for place, name in enumerate(rows.names, 1)}
+        return (
+            f"UPDATE {rows.table} SET {_settings(rows, fresh, sums=sums)} WHERE {_sqlite_one(rows)}"
+        )
     # SQLite names the columns of VALUES by their place.
     places = {name: f"column{place}" for place, name in enumerate(rows.names, 1)}
     return (
@@ -136,6 +143,10 @@ _SQLITE: dict[Verb, Callable[[Rows, int], str]] = {
     "add": lambda rows, count: f"{_sqlite_insert(rows, count)} {_added(rows)}",
     "delete": _sqlite_delete,
 }
+
+
+def _sqlite_one(rows: Rows) -> str:
+    return " AND ".join(f"{rows.table}.{name} = ?{place}" for place, name in enumerate(rows.key, 1))
 
 
 def _places(width: int, count: int) -> str:

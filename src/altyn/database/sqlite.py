@@ -32,6 +32,10 @@ LOCK_PAUSE_S = 0.02
 SAFE_VERSION = (3, 51, 3)
 """The first SQLite without the WAL-reset bug."""
 
+# For every NULL Python's driver looks for somebody who can adapt None, raises and drops two errors,
+# and binds None: thousands of instructions each, a tenth of a batch. This one says at once: None.
+sqlite3.register_adapter(type(None), {}.get)
+
 
 class SqliteTransaction(Transaction):
     kind = "sqlite"
