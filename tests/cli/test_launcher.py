@@ -29,6 +29,8 @@ def repository(tmp_path):
     here = tmp_path / "a clone"
     here.mkdir()
     shutil.copy(SCRIPT, here / "altyn")
+    system = tmp_path / "of-the-system" / "python3"
+    (here / "altyn").write_text(SCRIPT.read_text().replace("/usr/bin/python3", f'"{system}"'))
     (here / "requirements.lock").write_text("one==1\n")
     (here / "requirements-dev.lock").write_text("one==1\ntwo==2\n")
     return here
@@ -88,6 +90,17 @@ def test_a_python_that_cannot_make_environments_is_told_how(call):
 
     assert done.returncode == 1
     assert "apt-get install python3-venv" in done.stderr
+
+
+def test_the_python_of_the_system_is_taken_before_others(call, tmp_path):
+    system = tmp_path / "of-the-system"
+    system.mkdir()
+    (system / "python3").write_text(GOOD_PYTHON.replace('echo "$*"', 'echo "system $*"'))
+    (system / "python3").chmod(0o755)
+
+    done = call("up")
+
+    assert done.notes[0].startswith("system -c")
 
 
 def test_the_first_call_installs_what_is_locked_with_its_hashes(call):
