@@ -34,7 +34,8 @@ SAFE_VERSION = (3, 51, 3)
 
 # For every NULL Python's driver looks for somebody who can adapt None, raises and drops two errors,
 # and binds None: thousands of instructions each, a tenth of a batch. This one says at once: None.
-sqlite3.register_adapter(type(None), {}.get)
+_NOTHING: dict[None, None] = {}
+sqlite3.register_adapter(type(None), _NOTHING.get)
 
 
 class SqliteTransaction(Transaction):
