@@ -70,6 +70,7 @@ Python's 5 ms, 3200 with this.
 """
 CLEAN_S = 3600.0
 LETTERS_S = 2.0
+LOW_BALANCE_S = 60.0
 HTTP_KEEP_ALIVE_S = 75
 
 
@@ -233,6 +234,7 @@ class App:
             (AUDIT_S, self.audit),
             (CLEAN_S, self.repeats.clean),
             (LETTERS_S, self.cabinet.postman.go),
+            (LOW_BALANCE_S, self.cabinet.low_balance.go),
         ):
             self._clocks.append(asyncio.create_task(_every(every_s, what)))
         self._clocks.append(asyncio.create_task(self.desk.watch()))

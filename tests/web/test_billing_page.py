@@ -1,6 +1,7 @@
 """«Баланс»: the ledger as it is, statements that add up, a threshold that is kept."""
 
 import csv
+import gzip
 import re
 from io import StringIO
 
@@ -182,6 +183,36 @@ def test_a_threshold_that_is_no_amount_is_said_to_be_wrong(cabinet, customer, th
     assert f'value="{threshold}"' in answer.text
 
 
+def letters_to(cabinet, person):
+    """Subjects of what was written to somebody, in the box or delivered to the file."""
+    path = cabinet.settings.home / "letters.txt"
+    delivered = path.read_text(encoding="utf-8") if path.exists() else ""
+    found = re.findall(rf"To: {re.escape(person.email)}\nSubject: (.*)", delivered)
+    return found + [
+        subject
+        for (subject,) in cabinet.read(
+            "SELECT subject FROM letters WHERE recipient = $1", person.email
+        )
+    ]
+
+
+def test_one_letter_is_written_for_each_time_the_balance_gets_low(cabinet, customer):
+    look = cabinet.app.cabinet.low_balance.go
+    cabinet.deposit(customer.account_id, "5", f"{customer.email} first")
+    customer.post("/app/billing/threshold", {"threshold": "7"})
+
+    for _ in range(2):
+        cabinet.run(look())
+    first = letters_to(cabinet, customer)
+    cabinet.deposit(customer.account_id, "5", f"{customer.email} second")
+    cabinet.run(look())
+    customer.post("/app/billing/threshold", {"threshold": "11"})
+    cabinet.run(look())
+
+    assert first == ["Your balance is low"]
+    assert letters_to(cabinet, customer) == ["Your balance is low"] * 2
+
+
 def test_an_account_that_was_never_paid_into_is_not_warned(customer):
     assert "Nothing is left" not in customer.get("/app").text
 
@@ -210,6 +241,22 @@ def test_nobody_sees_anothers_ledger(cabinet, spender):
     assert all("gpt-5-mini" not in text and "55.0" not in text for text in texts)
     assert cells(texts[0]) == [] if "<table" in texts[0] else True
     assert len(texts[1].splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/app/usage",
+        "/app/usage?group=hour&period=7d",
+        "/app/requests",
+        "/app/billing",
+        "/app/billing/statements/{month}",
+    ],
+)
+def test_pages_with_numbers_stay_light(spender, path):
+    page = spender.person.get(path.format(month=months(spender)[0]))
+
+    assert len(gzip.compress(page.content, 9)) < 20_000
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])

@@ -49,6 +49,8 @@ accounts = Table(
     Column("frozen_at", BigInteger),
     # Below which available amount its people want to be warned; NULL is never.
     Column("low_balance_nanos", BigInteger),
+    # When they were told that it came to that; NULL again once it is above.
+    Column("low_told_at", BigInteger),
     Column("price_group", Text),
     Column("requests_per_minute", BigInteger),
     Column("tokens_per_minute", BigInteger),

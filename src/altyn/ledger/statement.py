@@ -47,7 +47,6 @@ LINES = (
     " END"
     " FROM entries e LEFT JOIN usage_records r"
     " ON r.request_id = e.ref AND e.kind <> 'deposit' AND r.account_id = e.chain_account_id"
-    " WHERE e.chain_account_id = $1"
 )
 
 
@@ -69,7 +68,8 @@ async def list_entries(
         where = " AND e.kind <> 'settle'" + (" AND e.kind = $4" if kind != "other" else "")
         values += [kind] if kind != "other" else []  # type: ignore[list-item]
     rows = await database.read(
-        f"{LINES} AND e.chain_number >= $2 AND e.chain_number < $3{where}"
+        f"{LINES} WHERE e.chain_account_id = $1 AND e.chain_number >= $2"
+        f" AND e.chain_number < $3{where}"
         f" ORDER BY e.chain_number DESC LIMIT {limit:d}",
         *values,
     )
@@ -89,7 +89,9 @@ async def list_entries_of_request(
 ) -> list[Line]:
     """What a request did to the balance: its charge, and what was given back of it."""
     rows = await database.read(
-        f"{LINES} AND e.kind IN ('settle', 'refund') AND e.ref = $2 ORDER BY e.chain_number",
+        # Plus nothing: or SQLite would walk down the whole chain instead of looking for the cause.
+        f"{LINES} WHERE e.chain_account_id + 0 = $1 AND e.kind IN ('settle', 'refund')"
+        " AND e.ref = $2 ORDER BY e.chain_number",
         account_id,
         request_id,
     )

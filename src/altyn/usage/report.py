@@ -105,15 +105,18 @@ async def _list_by_hours(
     hours = await _hours_with(database, chosen, limit=limit, before=before)
     if not hours:
         return []
-    where, values = _where(chosen)
+    # The bounds of each hour are its only ones: beside others SQLite would read the whole window.
+    spans = ", ".join(
+        f"({max(hour, chosen.since):d}, {min(hour + HOUR_MS, chosen.until):d})" for hour in hours
+    )
+    values, where = _narrowed(chosen, [chosen.account_id])
     if before is not None:
         where += f" AND (created_at, request_id) < (${len(values) + 1}, ${len(values) + 2})"
         values += before
-    places = ", ".join(f"({hour:d})" for hour in hours)
     found = await database.read(
-        f"SELECT {', '.join(RECORDS.names)} FROM (VALUES {places}) AS hours"
-        f" CROSS JOIN usage_records WHERE {where} AND created_at >= hours.column1"
-        f" AND created_at < hours.column1 + {HOUR_MS}"
+        f"SELECT {', '.join(RECORDS.names)} FROM (VALUES {spans}) AS spans"
+        " CROSS JOIN usage_records WHERE account_id = $1 AND created_at >= spans.column1"
+        f" AND created_at < spans.column2{where}"
         f" ORDER BY created_at DESC, request_id DESC LIMIT {limit:d}",
         *values,
     )
@@ -308,13 +311,17 @@ async def _read_sums(
 
 
 def _where(chosen: Filter, *, time: str = "created_at") -> tuple[str, list[Any]]:
-    values: list[Any] = [chosen.account_id, chosen.since, chosen.until]
-    where = f"account_id = $1 AND {time} >= $2 AND {time} < $3"
+    values, where = _narrowed(chosen, [chosen.account_id, chosen.since, chosen.until])
+    return f"account_id = $1 AND {time} >= $2 AND {time} < $3{where}", values
+
+
+def _narrowed(chosen: Filter, values: list[Any]) -> tuple[list[Any], str]:
+    where = ""
     for column in COLUMNS:
         if (value := getattr(chosen, column)) is not None:
             values.append(value)
             where += f" AND {column} = ${len(values)}"
-    return where, values
+    return values, where
 
 
 def _by_name(row: Row) -> RecordRow:

@@ -16,6 +16,7 @@ from altyn.database.engine import new_request_id, now_ms
 from altyn.errors import AltynError, BodyTooLargeError, MethodNotAllowedError, NotFoundError
 from altyn.web.assets import serve_asset
 from altyn.web.letters import Postman
+from altyn.web.low_balance import LowBalance
 from altyn.web.origin import is_from_us
 from altyn.web.rate import Turnstile, neighbourhood
 from altyn.web.refusal import ForeignFormError, NotAllowedError, explain
@@ -60,6 +61,7 @@ class Cabinet:
         self._read_address = read_address
         self._read_language = read_language
         self.postman = Postman(shop.database, shop.settings)
+        self.low_balance = LowBalance(shop.database, shop.settings)
         self._turnstile = Turnstile(workers=shop.settings.workers)
         self._patterns = [
             (Pattern(route.path, _never, methods=[route.method]), route) for route in ROUTES

@@ -28,7 +28,7 @@ from altyn.web.pages.receipt import (
     TOKENS,
     find_receipt,
 )
-from altyn.web.pages.usage_query import find_choices, read_asked
+from altyn.web.pages.usage_query import find_choices, find_keys, read_asked
 from altyn.web.pages.usage_report import key_name
 from altyn.web.spreadsheet import send_table
 from altyn.web.visit import Visit
@@ -86,7 +86,7 @@ async def show(visit: Visit) -> Response:
     if row is None:
         raise NotFoundError
     database, account_id = visit.shop.database, visit.me.account_id
-    keys = (await find_choices(visit, read_asked(visit))).keys
+    keys = await find_keys(visit)
     return await visit.page(
         "requests/show.html",
         row=row,
@@ -108,7 +108,7 @@ async def show(visit: Visit) -> Response:
 async def export(visit: Visit) -> Response:
     """`GET /app/requests.csv`: every request of the filter, the newest first."""
     asked = read_asked(visit)
-    keys = (await find_choices(visit, asked)).keys
+    keys = await find_keys(visit)
     return send_table(
         visit,
         name=f"requests_{asked.period.begins[:10]}_{asked.period.ends[:10]}",

@@ -6,7 +6,7 @@ from typing import Any, cast, get_args
 from starlette.responses import Response
 
 from altyn.money import format_nanos
-from altyn.web.pages.usage_query import find_choices, read_asked, read_choice
+from altyn.web.pages.usage_query import find_choices, find_keys, read_asked, read_choice
 from altyn.web.pages.usage_report import (
     Group,
     Measure,
@@ -86,7 +86,7 @@ async def export(visit: Visit) -> Response:
 
 async def _rows(visit: Visit, step: Step) -> AsyncIterator[Iterable[Sequence[Any]]]:
     asked, words = read_asked(visit), visit.words
-    keys = (await find_choices(visit, asked)).keys
+    keys = await find_keys(visit)
     sums = await tally(
         visit.shop.database,
         asked.filter(visit.me.account_id),

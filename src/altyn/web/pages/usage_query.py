@@ -92,6 +92,12 @@ async def find_choices(visit: Visit, asked: Asked) -> Choices:
     since = min(asked.period.since, asked.period.until - MODELS_OF_DAYS * DAY_MS)
     models = await list_models(database, account_id, since=since, until=asked.period.until)
     return Choices(
-        keys={key.id: key for key in await list_keys(database, account_id=account_id)},
+        keys=await find_keys(visit),
         models=sorted({*models, asked.model} - {""}),
     )
+
+
+async def find_keys(visit: Visit) -> dict[int, Key]:
+    """The account's keys by their ids, to be called by their names."""
+    keys = await list_keys(visit.shop.database, account_id=visit.me.account_id)
+    return {key.id: key for key in keys}

@@ -43,6 +43,17 @@ class Bars(Struct, frozen=True, kw_only=True):
     colours: Sequence[Part]
     cells: Sequence[Sequence[Totals | None]]
 
+    @property
+    def rows(self) -> list[tuple[Part, Sequence[Totals | None]]]:
+        """The cells of each time at which anything was asked."""
+        pairs = zip(self.times, self.cells, strict=True)
+        return [(time, cells) for time, cells in pairs if time.totals.requests]
+
+    @property
+    def places(self) -> int:
+        """The decimals that write every amount of it exactly."""
+        return places(cell.charge_nanos for row in self.cells for cell in row if cell is not None)
+
 
 class Report(Struct, frozen=True, kw_only=True):
     """Everything on the page. `totals` is the sum of the rows and of the cells of the bars."""
