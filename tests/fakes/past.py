@@ -6,6 +6,7 @@ from typing import Any, get_args
 from unittest import mock
 
 from altyn.chat import Fault, Usage
+from altyn.database.clock import Clock
 from altyn.database.engine import now_ms
 from altyn.gateway.desk import Desk
 from altyn.ledger.moves import Deposit, Hold, Record, Refund, Resolve
@@ -64,7 +65,8 @@ class Past:
         if outcome == "free_test":
             await self._post(Record(request_id=request_id, record=record[0]), at=at)
             return request_id
-        await self._post(
+        # Now, whenever it was: a hold of long ago would be swept before it is resolved.
+        await self.writer.post(
             Hold(
                 request_id=request_id,
                 account_id=self.account_id,
@@ -74,8 +76,7 @@ class Past:
                 price_id=record[0].price_id,
                 input_bound=1,
                 streamed=False,
-            ),
-            at=at,
+            )
         )
         verdict = record[1]
         await self._post(
@@ -136,7 +137,7 @@ class Past:
     # Inside -----------------------------------------------------------------------------------
 
     async def _post(self, move: Any, *, at: int) -> None:
-        with mock.patch("altyn.ledger.writer.now_ms", return_value=at):
+        with mock.patch.object(Clock, "now_ms", return_value=at):
             await self.writer.post(move)
 
     def _record(

@@ -6,6 +6,7 @@ from unittest import mock
 
 import pytest
 
+from altyn.database.clock import Clock
 from altyn.ledger.moves import Refund
 from altyn.ledger.statement import find_marks, list_entries, read_statement
 from fakes.books import hold, open_books, settle
@@ -28,7 +29,7 @@ async def ledger(migrated_url):
         )
         charged = []
         for number, at in enumerate(moments):
-            with mock.patch("altyn.ledger.writer.now_ms", return_value=at):
+            with mock.patch.object(Clock, "now_ms", return_value=at):
                 kind = "pay" if not number else chance.choice(["pay", *["charge"] * 6, "refund"])
                 if kind == "pay":
                     await books.deposit(account, chance.randrange(1_000, 9_000))
