@@ -114,7 +114,7 @@ def test_the_figures_of_the_overview_are_the_sums_of_the_records(cabinet, custom
         customer.account_id,
     )
     words = Words(language="en", zone="UTC", currency="USD")
-    assert f'title="{words.exact_money(spent)}">{words.line_money(spent)}' in text
+    assert f'title="{words.exact_money(spent)}">{words.short_money(spent)}' in text
     assert f"{calls} requests" in text
 
 

@@ -8,6 +8,7 @@ from altyn.accounts.store import AccountBalance
 from altyn.database.engine import Database
 from altyn.money import Nanos
 
+HOUR_MS = 3_600_000
 Name = Literal["come_in", "test_call", "top_up", "live_call", "check"]
 
 
@@ -42,10 +43,17 @@ async def find_facts(database: Database, account_id: int, balance: AccountBalanc
         "  AND mode = 'test' AND status = 'success' LIMIT 1) t)",
         account_id,
     )
+    # The hour by the sums, the record by that hour: without them, an account that has made a
+    # million test calls would have all of them read.
     live = await database.read(
-        "SELECT request_id, charge_nanos FROM usage_records WHERE account_id = $1"
-        " AND mode = 'live' AND charge_nanos > 0 ORDER BY created_at DESC, request_id DESC LIMIT 1",
+        "SELECT r.request_id, r.charge_nanos FROM usage_records r JOIN ("
+        " SELECT MAX(hour_at) AS hour_at FROM usage_hours"
+        " WHERE account_id = $1 AND mode = 'live' AND charge_nanos > 0) h"
+        " ON r.created_at >= h.hour_at AND r.created_at < h.hour_at + $2"
+        " WHERE r.account_id = $1 AND r.mode = 'live' AND r.charge_nanos > 0"
+        " ORDER BY r.created_at DESC, r.request_id DESC LIMIT 1",
         account_id,
+        HOUR_MS,
     )
     return Facts(
         keys=keys,

@@ -113,6 +113,10 @@ class Words:
         """An amount with two decimals, rounded down: what is shown can be spent."""
         return self._money(nanos, "0.01", ROUND_DOWN, CARD_PLACES)
 
+    def short_money(self, nanos: Nanos) -> str:
+        """For cards: two decimals, but for less than one unit as many as a line has."""
+        return self.line_money(nanos) if 0 < nanos < NANOS_PER_UNIT else self.money(nanos)
+
     def exact_money(self, nanos: Nanos) -> str:
         """An amount with all the decimals it has, two at least."""
         return self._money(nanos, "0.000000001", ROUND_HALF_EVEN, 9)
