@@ -205,6 +205,7 @@ def test_a_key_is_made_in_a_dialog_and_stands_in_the_list_at_once(customer, open
 
     assert page.evaluate("navigator.clipboard.readText()") == secret
     assert page.locator("#keys tbody tr strong").all_text_contents() == ["notebook", "older"]
+    assert page.locator("#keys-count").text_content() == "2 keys"
     page.keyboard.press("Escape")
     page.locator("#secret").wait_for(state="detached")
     assert secret not in page.content()

@@ -73,8 +73,14 @@ async def create(visit: Visit) -> Response:
     if made is None:
         return await visit.page("keys/repeated.html", status=409)
     key_id, secret = made
-    standing = await _get(visit, key_id)
-    return await visit.page("keys/secret.html", standing=standing, secret=secret, rotated=False)
+    standings = await list_standings(visit.shop.database, me.account_id, now=now_ms())
+    return await visit.page(
+        "keys/secret.html",
+        standing=next(one for one in standings if one.key.id == key_id),
+        count=len(standings),
+        secret=secret,
+        rotated=False,
+    )
 
 
 async def show_edit(visit: Visit) -> Response:
