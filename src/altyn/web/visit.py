@@ -126,6 +126,12 @@ class Visit:
     def by_htmx(self) -> bool:
         return self.request.headers.get("hx-request") == "true"
 
+    @property
+    def opened_from(self) -> str:
+        """The page of ours that a dialog was opened from; empty where scripts do not run."""
+        path = urlsplit(self.request.headers.get("hx-current-url", "")).path
+        return path if is_local_path(path) else ""
+
     @cached_property
     def theme(self) -> str:
         wished = self.request.cookies.get(THEME_COOKIE, "")
