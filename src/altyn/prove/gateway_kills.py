@@ -9,7 +9,7 @@ import random
 import time
 
 from altyn.prove.place import Place
-from altyn.prove.shop import READY_S, Node, Nursery, Shop, open_shop
+from altyn.prove.shop import READY_S, Node, Nursery, Shop, open_shop, patiently
 from altyn.prove.table import Row
 from altyn.prove.vendor import Vendor, serving
 
@@ -102,8 +102,9 @@ async def _is_whole_again(shop: Shop, node: Node, *, must_live: bool) -> list[st
     """Ready in time, everything resolved, and all books agree; unless it has died once more."""
     if not node.alive and not must_live:
         return []
-    if node.ready_s is None or node.ready_s > READY_S:
-        return [f"not ready within {READY_S:g} s after a kill"]
+    limit_s = patiently(READY_S)
+    if node.ready_s is None or node.ready_s > limit_s:
+        return [f"not ready within {limit_s:.0f} s after a kill"]
     found = await shop.resolved(RESOLVED_S, by=node)
     if not node.alive and not must_live:
         return []
@@ -119,7 +120,7 @@ async def _until_it_dies(
         calling.append(asyncio.create_task(shop.keep_depositing()))
     # At a place of the recovery it has died at the start, if there was anything to recover.
     on_its_way = point in LOAD_PLACES or point in DEPOSIT_PLACES
-    seconds = MEET_S if on_its_way else chance.uniform(0.02, LOAD_MAX_S)
+    seconds = patiently(MEET_S) if on_its_way else chance.uniform(0.02, LOAD_MAX_S)
     died = await node.ended(seconds)
     await node.kill()
     for task in calling:
