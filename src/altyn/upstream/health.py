@@ -1,7 +1,7 @@
 """What the last calls of a route or a provider were like, and whether it rests.
 
 Nothing here waits or asks the time: moments come in as seconds of a clock that never goes back.
-The figures are argued for in docs/decisions/0040-routes-that-heal.md.
+The figures are argued for in docs/decisions/0022-routes-that-heal.md.
 """
 
 import asyncio

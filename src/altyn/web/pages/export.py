@@ -8,7 +8,7 @@ from msgspec import structs
 from starlette.responses import Response, StreamingResponse
 
 from altyn.keys.store import list_keys
-from altyn.ledger.entries import list_entries
+from altyn.ledger.statement import list_entries
 from altyn.usage.report import Filter, list_records
 from altyn.web.session import list_sessions
 from altyn.web.visit import Visit
@@ -52,16 +52,12 @@ async def _listed(things: AsyncIterator[Any]) -> AsyncIterator[bytes]:
 
 
 async def _entries(visit: Visit) -> AsyncIterator[Any]:
-    before: int | None = None
-    while True:
-        page = await list_entries(
-            visit.shop.database, visit.me.account_id, limit=PAGE, before=before
-        )
-        for line in page:
-            yield line
-        if len(page) < PAGE:
-            return
-        before = page[-1].id
+    database, account_id, end = visit.shop.database, visit.me.account_id, 2**62
+    while lines := await list_entries(database, account_id, end=end, limit=PAGE):
+        for line in lines:
+            # A reason is the operator's note, and may name who of them wrote it.
+            yield structs.replace(line, reason=None)
+        end = lines[-1].number
 
 
 OURS = ("cost_nanos", "provider", "upstream_model", "upstream_id", "markup_ppm", "attempts")

@@ -10,7 +10,7 @@ from altyn.database.engine import now_ms
 from altyn.errors import NotFoundError, OperatorError
 from altyn.keys.standing import list_standings
 from altyn.ledger.deposits import pay_in, read_deposit
-from altyn.ledger.entries import list_entries
+from altyn.ledger.statement import list_entries
 from altyn.money import Nanos
 from altyn.web.ticket import is_nonce, issue_ticket, new_nonce
 from altyn.web.visit import Visit
