@@ -38,6 +38,7 @@ def test_without_anything_set_the_defaults_hold(home):
         log_level="info",
         log_format="auto",
         prices_shown_to="everybody",
+        playground_limit=10,
         redis_url=None,
         top_up_url="http://127.0.0.1:8080/billing",
         requests_per_minute=3000,

@@ -207,7 +207,8 @@ def test_everything_about_a_person_can_be_taken_along(cabinet, customer):
     ((posted,),) = cabinet.read(
         "SELECT posted_nanos FROM accounts WHERE id = $1", customer.account_id
     )
-    assert sum(entry["amount_nanos"] for entry in data["entries"]) == posted
+    assert sum(entry["nanos"] for entry in data["entries"]) == posted
+    assert {entry["reason"] for entry in data["entries"]} == {None}
     assert key not in answer.text
     assert "provider" not in data["requests"][0]
 
