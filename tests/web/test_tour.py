@@ -4,6 +4,7 @@ import re
 from functools import partial
 
 import httpx
+from browser import NARROW
 from people import PASSWORD, Person, sign_in
 
 from altyn.ledger.codes import make_codes
@@ -123,3 +124,12 @@ def test_nobody_sees_the_figures_of_another(cabinet, customer):
     with sign_in(cabinet) as other:
         assert "$77.00" not in other.get("/app").text
     assert "$77.00" in customer.get("/app").text
+
+
+def test_on_a_phone_the_words_of_a_step_are_not_squeezed_by_its_button(customer, open_page):
+    page = open_page(customer, "/app", viewport=NARROW)
+
+    widths = page.locator(".steps p").evaluate_all("all => all.map(words => words.clientWidth)")
+
+    assert widths
+    assert min(widths) > 200
