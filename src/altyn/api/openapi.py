@@ -125,4 +125,4 @@ def _schema_of_raw(kind: type) -> dict[str, Any]:
     """Two members are spliced in as bytes: the choices, and the cost with its exact digits."""
     if kind is Raw:
         return {"description": "choices: an array as in OpenAI's API; cost: a number"}
-    raise NotImplementedError
+    raise NotImplementedError  # msgspec's word for a type it has to describe by itself
