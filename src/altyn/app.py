@@ -62,6 +62,9 @@ from altyn.web.shop import Shop
 log = structlog.get_logger("altyn.app")
 REVISION_S = 0.5
 """How often a process looks for changes: a revoked key is refused within a second everywhere."""
+LOOK_S = 5.0
+"""For one such look: a line that swallows it must not keep the next, on another line, waiting."""
+
 AUDIT_S = 60.0
 SWITCH_S = 0.0003
 """How long a busy event loop may keep the interpreter from the thread that writes SQLite, which has
@@ -182,7 +185,11 @@ class App:
         """Load the catalog and forget the keys again when anything of them has changed."""
         # One look at a time: a slow one must not put back what a later one has replaced.
         async with self._looking:
-            await self._look_for_changes()
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await self._look_for_changes()
+            except TimeoutError:
+                raise StoreUnavailableError("a look for changes was not answered") from None
 
     async def _look_for_changes(self) -> None:
         if self._told != self.router.changes:

@@ -135,6 +135,98 @@ async def test_a_network_that_swallows_everything_is_an_outage_and_not_a_wait(
         assert await patiently(lambda: books.balance(account)) == (100, 10)
 
 
+async def test_a_transaction_has_an_end_however_many_statements_it_has(postgres_url, monkeypatch):
+    monkeypatch.setattr(postgres, "WRITE_S", 0.3)
+
+    async def work(tx):
+        while True:
+            await tx.fetch("SELECT pg_sleep(0.1)")
+
+    async with open_books(postgres_url) as books:
+        with pytest.raises(StoreUnavailableError):
+            await asyncio.wait_for(books.database.write(work), 5)
+
+        assert await patiently(lambda: books.database.write(bump_revision)) is None
+
+
+async def test_what_went_wrong_is_told_although_the_roll_back_is_not_answered(
+    postgres_url, monkeypatch
+):
+    monkeypatch.setattr(postgres, "CONNECT_S", 0.3)
+    async with through(postgres_url) as proxy, open_books(proxy.url) as books:
+
+        async def work(tx):
+            await bump_revision(tx)
+            proxy.stalls = True
+            raise KeyError("its own")
+
+        with pytest.raises(KeyError):
+            await asyncio.wait_for(books.database.write(work), 5)
+        proxy.stalls = False
+
+        assert await patiently(lambda: books.read("SELECT * FROM revisions")) == []
+
+
+async def test_who_listens_on_a_line_that_passes_nothing_takes_another(postgres_url, monkeypatch):
+    for name in ("LISTEN_ALIVE_S", "CONNECT_S", "LISTEN_AGAIN_S"):
+        monkeypatch.setattr(postgres, name, 0.3)
+    async with through(postgres_url) as proxy, open_books(postgres_url) as books:
+        heard = asyncio.Event()
+        listener = open_database(proxy.url)
+        listening = asyncio.create_task(listener.listen(heard.set))
+        await asyncio.wait_for(heard.wait(), 5)
+        proxy.stalls = True
+        await asyncio.sleep(0.5)
+        heard.clear()
+        proxy.stalls = False
+
+        await asyncio.wait_for(heard.wait(), 5)
+        heard.clear()
+        await books.database.write(bump_revision)
+        await asyncio.wait_for(heard.wait(), 5)
+        listening.cancel()
+
+
+@pytest.mark.parametrize("setting", ["lock_timeout", "statement_timeout"])
+async def test_a_lock_that_is_not_given_is_an_outage(postgres_url, monkeypatch, setting):
+    async with open_books(postgres_url) as books:
+        account = await books.add_account(100)
+        monkeypatch.setitem(postgres.SESSION, setting, "100")
+        async with open_books(postgres_url) as other:
+
+            async def keep_locked(tx):
+                await tx.fetch("SELECT 1 FROM accounts WHERE id = $1 FOR UPDATE", account)
+                with pytest.raises(StoreUnavailableError):
+                    await other.deposit(account, 5)
+
+            await books.database.write(keep_locked)
+
+            await other.deposit(account, 5)
+        assert await books.balance(account) == (105, 0)
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01", "58030"])
+async def test_what_the_server_says_again_and_again_is_an_outage(postgres_url, code):
+    tries = 0
+
+    async def work(tx):
+        nonlocal tries
+        tries += 1
+        await tx.execute(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
+
+    async with open_books(postgres_url) as books:
+        with pytest.raises(StoreUnavailableError):
+            await books.database.write(work)
+
+    assert tries == (1 if code == "58030" else postgres.TRIES)
+
+
+async def test_a_read_that_is_ended_for_what_a_standby_replays_is_an_outage(postgres_url):
+    async with open_books(postgres_url) as books:
+        with pytest.raises(StoreUnavailableError):
+            await books.read("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$")
+
+
 async def test_who_is_paused_inside_a_transaction_lets_go_of_its_locks(postgres_url, monkeypatch):
     monkeypatch.setitem(postgres.SESSION, "idle_in_transaction_session_timeout", "200")
     async with open_books(postgres_url) as books, open_books(postgres_url) as other:

@@ -490,3 +490,21 @@ async def test_the_tables_themselves_refuse_what_must_never_be(books):
     for sql in IMPOSSIBLE:
         with pytest.raises(Exception, match=r"(?i)constraint|unique"):
             await books.change(sql)
+
+
+async def test_who_begins_while_a_commit_is_looked_for_is_told_at_once(
+    books: Books, unreliable: Unreliable
+) -> None:
+    account = await books.add_account(100)
+    key = await books.add_key(account)
+    unreliable.faults = ["unanswered", "down", "down"]
+
+    first = books.writer.post(hold(account, key, "h1", 10))
+    while len(unreliable.faults) > 1:  # noqa: ASYNC110 -- it tells nobody
+        await asyncio.sleep(0)
+    second = books.writer.post(hold(account, key, "h2", 10))
+
+    with pytest.raises(StoreUnavailableError):
+        await second
+    await first
+    assert await books.balance(account) == (100, 10)

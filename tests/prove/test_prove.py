@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from msgspec import structs
 
+from altyn.cli.prove import _add_to
 from altyn.prove.promises import Promises, broken
 from altyn.prove.table import Report, Row, add_up, as_markdown, lay_out, plain, read_report
 from fakes.books import hold, settle
@@ -170,3 +172,14 @@ def test_runs_are_added_up_row_by_row():
         ("sqlite", 7, ["lost"], "slow"),
         ("postgresql", 5, [], ""),
     ]
+
+
+def test_runs_that_end_together_are_all_in_the_file(tmp_path):
+    one = Report(rows=[Row(fault="killed", database="sqlite", rounds=1, seconds=2)])
+    path = tmp_path / "runs.json"
+
+    with ThreadPoolExecutor(8) as many:
+        list(many.map(lambda _: _add_to(path, one), range(40)))
+
+    (row,) = read_report(path.read_bytes()).rows
+    assert (row.rounds, row.seconds) == (40, 80)

@@ -1,11 +1,14 @@
 """A key that was revoked makes no call a second later: on this node, and on every other."""
 
+import asyncio
 import time
 from pathlib import Path
 
 import pytest
 from calls import chat, exact
 
+from altyn import app
+from altyn.database.engine import StoreUnavailableError
 from altyn.keys.store import revoke_key
 from fakes.gateway import Customer, Gateway
 from fakes.postgres import TemporaryPostgres
@@ -65,3 +68,19 @@ def test_the_other_keys_of_the_account_go_on(sqlite_gateway: Gateway, mode: str)
     last_accepted_s(sqlite_gateway, customer.key, revoked_at)
 
     assert chat(sqlite_gateway, other, model="sandbox/echo").status_code == 200
+
+
+async def swallow(*_: object) -> None:
+    await asyncio.sleep(60)
+
+
+def test_a_look_for_changes_that_is_swallowed_makes_room_for_the_next(
+    sqlite_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "LOOK_S", 0.05)
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_gateway.app.database, "read", swallow)
+        with pytest.raises(StoreUnavailableError):
+            sqlite_gateway.run(sqlite_gateway.app.look_for_changes())
+
+    sqlite_gateway.run(sqlite_gateway.app.look_for_changes())

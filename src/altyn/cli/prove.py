@@ -1,5 +1,6 @@
 """`altyn prove`: break everything around the money, and print what was broken and what held."""
 
+import fcntl
 import os
 import sys
 from collections.abc import Callable
@@ -89,9 +90,14 @@ def prove(
 def _add_to(path: Path, report: "Report") -> "Report":
     from altyn.prove.table import add_up, plain, read_report  # noqa: PLC0415 -- as above
 
-    if path.exists():
-        report = add_up([read_report(path.read_bytes()), report])
-    path.write_bytes(msgspec.json.encode(plain(report)))
+    # Runs that end together must not take each other's rows: the lock goes with the file's end.
+    with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        if before := file.read():
+            report = add_up([read_report(before), report])
+        file.truncate(0)
+        file.write(msgspec.json.encode(plain(report)))
     return report
 
 

@@ -24,12 +24,21 @@ T = TypeVar("T")
 WRITERS = 2
 """The ledger's batches use one of them, everything else that is written the other."""
 READERS = 5
+CONNECT_S = 5.0
+"""For a new connection, and for one of the pool."""
+
 LISTEN_AGAIN_S = 1.0
+LISTEN_ALIVE_S = 15.0
+"""A line that nobody has cut and nothing passes looks like one on which nothing is said."""
+
 CLOSE_S = 5.0
-WRITE_S = 30.0
+WRITE_S = 15.0
+"""A transaction up to its COMMIT, then that, each. A server behind a broken network does not even
+refuse: without an end, whoever asks it would wait for hours, and every move behind it. Longer than
+the ten seconds after which the server ends the transaction of a paused process (`SESSION`)."""
+
 READ_S = 600.0
-"""How long a statement may take. A server behind a broken network does not even refuse: without
-an end, whoever asks it would wait for hours. Reports over everything are read, so these may."""
+"""Reports over everything are read, so these may take so long."""
 
 TRIES = 5
 """How often a transaction is run again after a deadlock or a serialisation failure."""
@@ -58,8 +67,12 @@ UNREACHABLE = (
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.PostgresSystemError,
     *REFUSED,
 )
+AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""Another transaction was in the way, and this one has changed nothing."""
 
 
 class PostgresTransaction(Transaction):
@@ -118,17 +131,23 @@ class PostgresDatabase(Database):
             raise StoreUnavailableError(f"PostgreSQL: {error}") from error
 
     async def read(self, sql: str, *values: Any) -> Sequence[Row]:
-        async with _connection(self._readers) as connection:
-            rows: Sequence[Row] = await connection.fetch(sql, *values)
-            return rows
+        try:
+            async with _connection(self._readers) as connection:
+                rows: Sequence[Row] = await connection.fetch(sql, *values)
+                return rows
+        except AGAIN as error:  # on a standby, what it replays may end a read
+            raise StoreUnavailableError(f"PostgreSQL: {error}") from error
 
     async def write(self, work: Work[T]) -> T:
         for _ in range(TRIES - 1):
             try:
                 return await self._write_once(work)
-            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            except AGAIN:
                 continue
-        return await self._write_once(work)
+        try:
+            return await self._write_once(work)
+        except AGAIN as error:
+            raise StoreUnavailableError(f"PostgreSQL, {TRIES} times: {error}") from error
 
     async def listen(self, tell: Callable[[], None]) -> None:
         while True:
@@ -138,12 +157,15 @@ class PostgresDatabase(Database):
 
     async def _listen_once(self, tell: Callable[[], None]) -> None:
         lost = asyncio.Event()
-        connection = await asyncpg.connect(self.url, server_settings=SESSION, timeout=5)
+        connection = await asyncpg.connect(
+            self.url, server_settings=SESSION, timeout=CONNECT_S, command_timeout=CONNECT_S
+        )
         connection.add_termination_listener(lambda _: lost.set())
         try:
             await connection.add_listener(CHANGES, lambda *_: tell())
             tell()  # something may have changed while nobody listened
-            await lost.wait()
+            while not await _happens(lost, within_s=LISTEN_ALIVE_S):
+                await connection.execute("SELECT 1")
         finally:
             connection.terminate()
 
@@ -157,12 +179,16 @@ class PostgresDatabase(Database):
     async def _write_once(self, work: Work[T]) -> T:
         async with _connection(self._writers) as connection:
             transaction = connection.transaction()
-            await transaction.start()
             try:
-                result = await work(PostgresTransaction(connection))
+                async with asyncio.timeout(WRITE_S):
+                    await transaction.start()
+                    result = await work(PostgresTransaction(connection))
+            except TimeoutError:
+                # It would not answer a ROLLBACK either; the server does that when the line ends.
+                connection.terminate()
+                raise
             except BaseException:
-                if not connection.is_closed():
-                    await transaction.rollback()
+                await _roll_back(connection, transaction)
                 raise
             await _commit(transaction)
             return result
@@ -174,7 +200,7 @@ async def _make_pool(url: str, *, size: int, session: dict[str, str], patience_s
         min_size=1,
         max_size=size,
         server_settings=session,
-        timeout=5,
+        timeout=CONNECT_S,
         command_timeout=patience_s,
         reset=_leave_as_it_is,
     )
@@ -197,7 +223,7 @@ async def _connection(pool: Any) -> AsyncIterator[Any]:
     if pool is None:
         raise StoreUnavailableError("the database is closed")
     try:
-        async with pool.acquire(timeout=5) as connection:
+        async with pool.acquire(timeout=CONNECT_S) as connection:
             yield connection
     except UNREACHABLE as error:
         if isinstance(error, ValueError):
@@ -205,10 +231,27 @@ async def _connection(pool: Any) -> AsyncIterator[Any]:
         raise StoreUnavailableError(f"PostgreSQL: {error}") from error
 
 
+async def _happens(event: asyncio.Event, *, within_s: float) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), within_s)
+    return event.is_set()
+
+
+async def _roll_back(connection: Any, transaction: Any) -> None:
+    """Never raises in the place of what has led here: a line that ends rolls back as well."""
+    if connection.is_closed():
+        return
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            await transaction.rollback()
+    except UNREACHABLE:
+        connection.terminate()
+
+
 async def _commit(transaction: Any) -> None:
     try:
         await transaction.commit()
-    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+    except AGAIN:
         raise
     except UNREACHABLE as error:
         raise CommitUnknownError(f"PostgreSQL: {error}") from error

@@ -177,9 +177,15 @@ class Writer:
             await asyncio.sleep(pause * REPLAY_PAUSE_S)
             try:
                 return await self._write(moves, replay=True)
-            except StoreUnavailableError:
-                continue
+            except StoreUnavailableError as error:
+                self._refuse_new_holds(error)
         raise CommitUnknownError("a commit was not answered, and the database stayed away")
+
+    def _refuse_new_holds(self, error: StoreUnavailableError) -> None:
+        """Who only now wants to begin is told at once, and need not wait for all the looks."""
+        holds = [waiting for waiting in self._waiting if isinstance(waiting.move, Hold)]
+        self._waiting = [one for one in self._waiting if not isinstance(one.move, Hold)]
+        _fail_all(holds, StoreUnavailableError(error.detail))
 
     async def _post(
         self, moves: Sequence[Move], tx: Transaction, *, replay: bool

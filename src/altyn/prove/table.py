@@ -55,6 +55,7 @@ def add_up(reports: Sequence[Report]) -> Report:
                 (row.fault, row.database), Row(fault=row.fault, database=row.database)
             )
             total.rounds += row.rounds
+            total.seconds += row.seconds
             total.violations = [*total.violations, *row.violations]
             total.note = row.note or total.note
     return structs.replace(
