@@ -58,6 +58,7 @@ def test_without_anything_set_the_defaults_hold(home):
         sign_up="open",
         smtp_url=None,
         mail_from="altyn@localhost",
+        support_contact=None,
         metrics_token=None,
     )
 
@@ -189,6 +190,10 @@ def test_a_value_of_the_wrong_kind_in_the_file_is_refused(home, written, sentenc
         ("idle_timeout_s", "nan", "a number of seconds from 0.01 to 3600"),
         ("idle_timeout_s", "1e9", "a number of seconds from 0.01 to 3600"),
         ("trusted_proxies", "*", "addresses or networks with commas between"),
+        *(
+            ("support_contact", text, "an e-mail address or an https:// link")
+            for text in ("help", "http://help.example", "javascript:x@y", "a@b?bcc=c@d", "https://")
+        ),
     ],
 )
 def test_a_value_of_the_wrong_form_is_refused_in_one_sentence(home, name, text, expected):

@@ -84,5 +84,11 @@ SMTP = Form(
     lambda text: _matches(text, r"smtps?://[^\s/]+"),
 )
 MAIL = Form("an e-mail address", lambda text: _matches(text, r"[^@\s<>]+@[^@\s<>]+"))
+CONTACT = Form(
+    "an e-mail address or an https:// link",
+    lambda text: _matches(
+        text, r"https://[^\s/?#<>\"]+[^\s<>\"]*|[^@\s<>/:?&#%\"]+@[^@\s<>/:?&#%\"]+"
+    ),
+)
 NETWORKS = Form("addresses or networks with commas between", _read_networks)
 TOKEN = Form("16 or more letters without spaces", lambda text: _matches(text, r"[!-~]{16,}"))

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from altyn.errors import SettingError
 from altyn.setting_forms import (
+    CONTACT,
     CURRENCY,
     DATABASE,
     HOME,
@@ -251,6 +252,12 @@ SETTINGS: tuple[SettingDoc, ...] = (
         text="The address letters come from.",
     ),
     SettingDoc(
+        name="support_contact",
+        form=CONTACT,
+        default=None,
+        text="Where customers ask for help: shown below every page and where something is wrong.",
+    ),
+    SettingDoc(
         name="metrics_token",
         form=TOKEN,
         default=None,
@@ -297,6 +304,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     sign_up: str
     smtp_url: str | None
     mail_from: str
+    support_contact: str | None
     metrics_token: str | None
 
     def masked(self) -> dict[str, Any]:

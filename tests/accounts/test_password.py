@@ -1,12 +1,9 @@
 import hashlib
 
-import pytest
-
 from altyn.accounts.password import (
     check_password,
     hash_aside,
     hash_password,
-    is_common,
     is_outdated,
     is_password,
 )
@@ -53,21 +50,3 @@ async def test_a_password_is_checked_beside_the_event_loop():
 
 async def test_nobody_has_no_password():
     assert not await check_password("nobody's", None)
-
-
-@pytest.mark.parametrize(
-    ("password", "common"),
-    [
-        ("password123", True),
-        ("PASSWORD123", True),
-        ("1234567890", True),
-        ("9876543210", True),
-        ("йцукенгшщз", True),
-        ("aabbaabbaabb", True),
-        ("anna@example.com", True),
-        ("correct horse battery", False),
-        ("Дом у реки 1987", False),
-    ],
-)
-def test_what_anybody_would_guess_is_known(password, common):
-    assert is_common(password, email="anna@example.com") is common

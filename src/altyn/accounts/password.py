@@ -6,7 +6,6 @@ Hashing is slow on purpose, so a server does it in a thread: see `check_password
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -16,26 +15,6 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 LENGTH_MIN = 10
 LENGTH_MAX = 256
 """More than anybody types; a megabyte of it would be somebody's attempt to keep us busy."""
-
-DIFFERENT_MIN = 4
-ROWS = (
-    "1234567890123456789012345678901234567890",
-    "0987654321098765432109876543210987654321",
-    "qwertyuiopasdfghjklzxcvbnm",
-    "йцукенгшщзхъфывапролджэячсмитьбю",
-    "abcdefghijklmnopqrstuvwxyz",
-    "1q2w3e4r5t6y7u8i9o0p",
-    "1qaz2wsx3edc4rfv5tgb6yhn",
-)
-COMMON = frozenset(
-    """password12 password123 password1234 password12345 passw0rd123 p@ssw0rd123 iloveyou123
-    qwerty12345 qwerty123456 qwertyuiop1 administrator letmein1234 welcome123 welcome1234
-    changeme123 adminadmin passwordpassword football123 baseball123 superman123 sunshine123
-    qwerty1234 1234qwerty 123456qwerty abcdef123456 abc1234567 asdfghjkl123 zxcvbnm123
-    monkey12345 dragon12345 master12345 trustno1trustno1 parolparol пароль1234
-    пароль12345""".split()  # noqa: SIM905 -- words read as words
-)
-"""Those of the well-known lists that are long enough to be taken at all."""
 
 SCRYPT_MEMORY_MAX_BYTES = 64 * 1024 * 1024
 
@@ -63,23 +42,6 @@ def is_password(password: str, hashed: str) -> bool:
 def is_outdated(hashed: str) -> bool:
     """Whether a digest should be made anew, now that the password is at hand."""
     return hashed.startswith("scrypt$") or _hasher.check_needs_rehash(hashed)
-
-
-def is_common(password: str, *, email: str) -> bool:
-    """Whether it is among the first that anybody would try."""
-    plain = password.lower()
-    return (
-        plain in COMMON
-        or len(set(plain)) < DIFFERENT_MIN
-        or plain in {email.lower(), email.lower().partition("@")[0]}
-        or any(run in {plain, plain[::-1]} for run in _runs(len(plain)))
-    )
-
-
-def _runs(length: int) -> Iterator[str]:
-    """Neighbours on the keyboard or in the alphabet, as long as the password."""
-    for row in ROWS:
-        yield from (row[start : start + length] for start in range(max(1, len(row) - length + 1)))
 
 
 async def check_password(password: str, hashed: str | None) -> bool:

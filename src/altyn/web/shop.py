@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -36,6 +37,17 @@ class Shop(Struct, frozen=True, kw_only=True):
     def api_base(self) -> str:
         """The base URL of the External API as customers see it."""
         return f"{self.settings.public_url}{API_PATH}"
+
+    @property
+    def host(self) -> str:
+        """The name by which customers know this place: `ai.example.com`."""
+        return urlsplit(self.settings.public_url).hostname or ""
+
+    @property
+    def support_link(self) -> str | None:
+        """Where help is asked for, as an address to be opened."""
+        contact = self.settings.support_contact
+        return f"mailto:{contact}" if contact and "://" not in contact else contact
 
     @property
     def shelf(self) -> Shelf:

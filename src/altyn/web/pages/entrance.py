@@ -8,12 +8,12 @@ from zoneinfo import available_timezones
 
 from starlette.responses import Response
 
+from altyn.accounts.guessable import is_guessable
 from altyn.accounts.password import (
     LENGTH_MAX,
     LENGTH_MIN,
     check_password,
     hash_aside,
-    is_common,
     is_outdated,
 )
 from altyn.accounts.second_step import find_second_step
@@ -148,7 +148,7 @@ def check_new_password(visit: Visit, password: str, *, email: str) -> dict[str, 
         said = visit.ngettext(
             "At most %(num)s character.", "At most %(num)s characters.", LENGTH_MAX
         )
-    elif is_common(password, email=email):
+    elif is_guessable(password, known=(email, visit.shop.host, "altyn")):
         said = visit.gettext("This password is among the first that are guessed. Take another.")
     else:
         return {}
