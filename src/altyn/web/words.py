@@ -176,11 +176,6 @@ class Words:
         """A day that is the same one everywhere, such as the last day of a model."""
         return str(dates.format_date(day, "d MMM y", locale=self._locale))
 
-    def utc_day(self, at_ms: int) -> str:
-        """The day of a roll-up, which begins at midnight UTC wherever the reader is."""
-        moment = datetime.fromtimestamp(at_ms // 1000, UTC)
-        return str(dates.format_datetime(moment, "d MMM", locale=self._locale))
-
     def short_day(self, at_ms: int) -> str:
         return self._date(at_ms, "d MMM")
 

@@ -1,7 +1,8 @@
 """The first page after signing in: what to do first, then how the account stands."""
 
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct, structs
 from starlette.responses import Response
@@ -10,33 +11,28 @@ from altyn.accounts.store import get_balance
 from altyn.database.engine import Database, now_ms
 from altyn.keys.store import Key, list_keys
 from altyn.money import Nanos
-from altyn.usage.days import list_days
-from altyn.usage.record import HOUR_MS
-from altyn.usage.report import DAY_MS, FOREVER, Filter, RecordRow, list_records
+from altyn.usage.report import Filter, RecordRow, Totals, list_records
+from altyn.web.period import Period, span
 from altyn.web.steps import find_facts, steps_of
+from altyn.web.tally import steps as begins_of
+from altyn.web.tally import tally
 from altyn.web.visit import Visit
 
 DAYS = 14
+DAY = timedelta(days=1)
 FORECAST_DAYS = 7
 FORECAST_MAX_DAYS = 365
 ERRORS = 5
 
 
-class Spent(NamedTuple):
-    """Calls of some days, and what they cost."""
-
-    requests: int
-    charge_nanos: Nanos
-
-
 class Standing(Struct, frozen=True, kw_only=True):
-    """How an account stands. Days and months are of UTC, as all roll-ups are."""
+    """How an account stands, by the days and months of the reader. Live calls only."""
 
-    today: Spent
-    month: Spent
-    last_month: Spent
-    requests: int
-    succeeded: int
+    today: Totals
+    month: Totals
+    last_month: Totals
+    recent: Totals
+    recent_days: Period
     by_day: list[tuple[int, Nanos]]
     errors: list[RecordRow]
 
@@ -53,7 +49,7 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 async def show(visit: Visit) -> Response:
     """`GET /app`"""
-    account_id, now = visit.me.account_id, now_ms()
+    account_id, now, zone = visit.me.account_id, now_ms(), visit.words.zone
     database = visit.shop.database
     facts = await find_facts(database, account_id, await get_balance(database, account_id))
     steps = steps_of(facts)
@@ -63,7 +59,9 @@ async def show(visit: Visit) -> Response:
         facts=facts,
         steps=steps,
         finished=all(step.done for step in steps),
-        standing=await _standing(database, account_id, now),
+        standing=await read_standing(
+            database, account_id, zone=zone, today=datetime.now(ZoneInfo(zone)).date()
+        ),
         active_keys=len(keys),
         test_keys=[key for key in keys if key.mode == "test"],
     )
@@ -75,50 +73,39 @@ def _opens(key: Key, now: int) -> bool:
     return key.revoked_at is None and key.disabled_at is None and not late
 
 
-async def _standing(database: Database, account_id: int, now: int) -> Standing:
-    today = now // DAY_MS * DAY_MS
-    month, last_month = _months(now)
-    since = today - (DAYS - 1) * DAY_MS
-    days = await list_days(database, account_id, since=min(since, last_month))
+async def read_standing(database: Database, account_id: int, *, zone: str, today: date) -> Standing:
+    """What the figures and the bars of the page say, as the usage page would say it.
 
-    def spent(since: int, until: int = FOREVER) -> Spent:
-        chosen = [day for day in days if since <= day.at < until]
-        return Spent(sum(day.requests for day in chosen), sum(day.charge_nanos for day in chosen))
+    It is one pass over the hourly sums, cut where a figure begins: there no call of a zone of half
+    hours is counted to the wrong side.
+    """
+    live = Filter(account_id=account_id, mode="live")
+    month = today.replace(day=1)
+    last_month, first = (month - DAY).replace(day=1), today - (DAYS - 1) * DAY
+    cuts = sorted({last_month, first, month, today})
+    days: dict[int, Totals] = {}
+    for begin, end in pairwise([*cuts, today + DAY]):
+        found = await tally(database, live, _between(zone, begin, end), "day")
+        days |= {at: totals for (at,), totals in found.items()}
 
-    failed = Filter(account_id=account_id, since=since, mode="live", status="error")
+    def spent(begin: date, end: date) -> Totals:
+        asked = _between(zone, begin, end)
+        chosen = (days[at] for at in days if asked.since <= at < asked.until)
+        return sum(chosen, Totals())
+
+    recent = _between(zone, first, today + DAY)
+    failed = structs.replace(live, since=recent.since, until=recent.until, status="error")
     return Standing(
-        today=spent(today),
-        month=spent(month),
+        today=spent(today, today + DAY),
+        month=spent(month, today + DAY),
         last_month=spent(last_month, month),
-        requests=spent(since).requests,
-        succeeded=sum(day.requests for day in days if day.at >= since and day.status == "success"),
-        by_day=[
-            (at, spent(at, at + DAY_MS).charge_nanos) for at in range(since, today + 1, DAY_MS)
-        ],
-        errors=await _last_errors(database, failed),
+        recent=spent(first, today + DAY),
+        recent_days=recent,
+        by_day=[(at, days.get(at, Totals()).charge_nanos) for at in begins_of(recent, "day")],
+        errors=await list_records(database, failed, limit=ERRORS),
     )
 
 
-async def _last_errors(database: Database, chosen: Filter) -> list[RecordRow]:
-    """The newest records with an error. Only hours that have one are looked through."""
-    hours = await database.read(
-        "SELECT DISTINCT hour_at FROM usage_hours WHERE account_id = $1 AND hour_at >= $2"
-        " AND status = 'error' AND mode = 'live' ORDER BY hour_at DESC LIMIT 5",
-        chosen.account_id,
-        chosen.since,
-    )
-    found: list[RecordRow] = []
-    for (hour_at,) in hours:
-        hour = structs.replace(chosen, since=hour_at, until=hour_at + HOUR_MS)
-        found += await list_records(database, hour, limit=ERRORS - len(found))
-        if len(found) == ERRORS:
-            break
-    return found
-
-
-def _months(now: int) -> tuple[int, int]:
-    """When this month and the one before it began."""
-    moment = datetime.fromtimestamp(now // 1000, UTC)
-    first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    before = (first - timedelta(days=1)).replace(day=1)
-    return int(first.timestamp()) * 1000, int(before.timestamp()) * 1000
+def _between(zone: str, begin: date, end: date) -> Period:
+    """From one day up to, but not including, another."""
+    return span(zone, begin.isoformat(), (end - DAY).isoformat())
