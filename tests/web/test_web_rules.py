@@ -3,8 +3,9 @@
 import pytest
 from people import Person, sign_in
 
+from altyn.web.access import ROLES
 from altyn.web.rate import Limit
-from altyn.web.routes import ROLES, ROUTES
+from altyn.web.routes import ROUTES
 
 ACCESS = ("anybody", "signed_in", *ROLES)
 POSTS = [route for route in ROUTES if route.method == "POST"]

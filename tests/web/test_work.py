@@ -18,6 +18,7 @@ from altyn.ledger.statement import (
 )
 from altyn.usage.record import HOUR_MS
 from altyn.usage.report import DAY_MS, Filter, list_records, sum_records
+from altyn.usage.speed import find_speed
 from altyn.web.pages.overview import read_standing
 from altyn.web.steps import find_facts
 
@@ -136,6 +137,16 @@ async def test_the_last_errors_are_found_in_the_last_hours(database):
 async def test_the_first_page_of_everything_reads_a_page(database):
     await list_records(database, Filter(account_id=ACCOUNT, since=START, until=END), limit=26)
 
+    assert database.taken < CALLS
+
+
+@pytest.mark.parametrize(
+    "chosen", [{}, {"mode": "live"}, {"status": "error"}, {"model": "rare/one"}]
+)
+async def test_medians_are_of_a_sample(database, chosen):
+    speed = await find_speed(database, Filter(account_id=ACCOUNT, **chosen))
+
+    assert speed.whole.within(50) == 900
     assert database.taken < CALLS
 
 

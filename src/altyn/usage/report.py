@@ -41,6 +41,7 @@ class Filter(Struct, frozen=True, kw_only=True):
 
 
 COLUMNS = ("model", "key_id", "status", "mode")
+TIMES = ("created_at", "latency_ms", "first_token_ms")
 
 
 class Totals(Struct, frozen=True):
@@ -98,11 +99,42 @@ async def list_records(
     return [_by_name(row) for row in found]
 
 
+async def list_times(
+    database: Database, chosen: Filter, *, limit: int, hours_max: int
+) -> Sequence[Row]:
+    """When the newest calls came, and in how many ms their answers and first tokens; None is not
+    known. Where the filter is narrow they are looked for in its newest *hours_max* hours only.
+    """
+    if chosen.is_narrow:
+        hours = await _hours_with(database, chosen, limit=limit, before=None)
+        return await _read_hours(database, chosen, TIMES, hours[:hours_max], limit=limit)
+    where, values = _where(chosen)
+    return await database.read(
+        f"SELECT {', '.join(TIMES)} FROM usage_records WHERE {where}"
+        f" ORDER BY created_at DESC, request_id DESC LIMIT {limit:d}",
+        *values,
+    )
+
+
 async def _list_by_hours(
     database: Database, chosen: Filter, *, limit: int, before: tuple[int, str] | None
 ) -> list[RecordRow]:
     """The same for a filter that may be rare: the sums tell in which hours to look."""
     hours = await _hours_with(database, chosen, limit=limit, before=before)
+    found = await _read_hours(database, chosen, RECORDS.names, hours, limit=limit, before=before)
+    return [_by_name(row) for row in found]
+
+
+async def _read_hours(
+    database: Database,
+    chosen: Filter,
+    columns: Sequence[str],
+    hours: Sequence[int],
+    *,
+    limit: int,
+    before: tuple[int, str] | None = None,
+) -> Sequence[Row]:
+    """The newest records of a filter, out of these hours."""
     if not hours:
         return []
     # The bounds of each hour are its only ones: beside others SQLite would read the whole window.
@@ -113,14 +145,13 @@ async def _list_by_hours(
     if before is not None:
         where += f" AND (created_at, request_id) < (${len(values) + 1}, ${len(values) + 2})"
         values += before
-    found = await database.read(
-        f"SELECT {', '.join(RECORDS.names)} FROM (VALUES {spans}) AS spans"
+    return await database.read(
+        f"SELECT {', '.join(columns)} FROM (VALUES {spans}) AS spans"
         " CROSS JOIN usage_records WHERE account_id = $1 AND created_at >= spans.column1"
         f" AND created_at < spans.column2{where}"
         f" ORDER BY created_at DESC, request_id DESC LIMIT {limit:d}",
         *values,
     )
-    return [_by_name(row) for row in found]
 
 
 async def _hours_with(

@@ -14,6 +14,7 @@ from starlette.routing import Route as Pattern
 
 from altyn.database.engine import new_request_id, now_ms
 from altyn.errors import AltynError, BodyTooLargeError, MethodNotAllowedError, NotFoundError
+from altyn.web.access import may
 from altyn.web.assets import serve_asset
 from altyn.web.letters import Postman
 from altyn.web.low_balance import LowBalance
@@ -21,7 +22,7 @@ from altyn.web.origin import is_from_us
 from altyn.web.rate import Turnstile, neighbourhood
 from altyn.web.refusal import ForeignFormError, NotAllowedError, explain
 from altyn.web.render import render
-from altyn.web.routes import ROUTES, Route, may
+from altyn.web.routes import ROUTES, Route
 from altyn.web.session import SEEN_EVERY_MS, SignedIn, find_session, note_seen
 from altyn.web.shop import Shop
 from altyn.web.visit import LANGUAGE_COOKIE, Visit, is_secure, session_cookie

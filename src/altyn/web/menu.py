@@ -2,18 +2,21 @@
 
 from msgspec import Struct
 
-from altyn.web.routes import Access
+from altyn.web.access import Access
 from altyn.web.texts import N_
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One line of the menu. `key` goes there after `g`; `small`: also in a small screen's bar."""
+    """One line of the menu. `key` goes there after `g`; `small`: also in a small screen's bar;
+    `by_mode`: shows live calls or those of tests, whichever is chosen.
+    """
 
     path: str
     label: str
     icon: str
     key: str = ""
     small: bool = False
+    by_mode: bool = False
     access: Access = "signed_in"
 
 
@@ -27,9 +30,23 @@ MENU = (
         "",
         (
             Entry(path="/app", label=N_("Overview"), icon="layout-dashboard", key="o", small=True),
-            Entry(path="/app/keys", label=N_("API Keys"), icon="key-round", key="k", small=True),
-            Entry(path="/app/usage", label=N_("Usage"), icon="chart-column", key="u", small=True),
-            Entry(path="/app/requests", label=N_("Requests"), icon="list", key="r"),
+            Entry(
+                path="/app/keys",
+                label=N_("API Keys"),
+                by_mode=True,
+                icon="key-round",
+                key="k",
+                small=True,
+            ),
+            Entry(
+                path="/app/usage",
+                label=N_("Usage"),
+                by_mode=True,
+                icon="chart-column",
+                key="u",
+                small=True,
+            ),
+            Entry(path="/app/requests", label=N_("Requests"), by_mode=True, icon="list", key="r"),
             Entry(path="/app/billing", label=N_("Balance"), icon="wallet", key="b", small=True),
         ),
     ),

@@ -13,9 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from altyn import __version__
+from altyn.web.access import may
 from altyn.web.assets import STATIC, asset_url
 from altyn.web.menu import MENU, PUBLIC, Group
-from altyn.web.routes import ROUTES, may
+from altyn.web.routes import ROUTES
 from altyn.web.texts import TOASTS
 from altyn.web.visit import Visit
 from altyn.web.words import LANGUAGES, read_translations

@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct
 from starlette.responses import Response
 
+from altyn.web.access import Access
 from altyn.web.pages import (
     billing,
     choices,
@@ -14,6 +15,7 @@ from altyn.web.pages import (
     entrance,
     export,
     front,
+    go,
     health,
     keys,
     models,
@@ -29,24 +31,9 @@ from altyn.web.pages import (
     users,
 )
 from altyn.web.rate import Limit
-from altyn.web.session import SignedIn
 from altyn.web.visit import Visit
 
 Page = Callable[[Visit], Awaitable[Response]]
-Access = Literal["anybody", "signed_in", "support", "operator", "owner"]
-"""`support`, `operator` and `owner` are roles of people who run the place; each may do what those
-before it may.
-"""
-
-ROLES = ("support", "operator", "owner")
-
-
-def may(access: Access, person: SignedIn | None) -> bool:
-    """Whether this person, or nobody in particular, may open something."""
-    if access in ROLES:
-        role = person.role if person is not None else None
-        return role in ROLES and ROLES.index(role) >= ROLES.index(access)
-    return access == "anybody" or person is not None
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -61,6 +48,8 @@ class Route(Struct, frozen=True, kw_only=True):
 
 LOOK = Limit(240)
 """A page that is looked at."""
+TYPE = Limit(480)
+"""A page that is asked for while somebody types."""
 EXPORT = Limit(20)
 """A file that may be long."""
 CHANGE = Limit(60)
@@ -109,6 +98,7 @@ ROUTES = (
     post("/setup", setup.set_up, "anybody", GUESS),
     # The cabinet
     get("/app", overview.show, "signed_in", LOOK),
+    get("/app/go", go.show, "signed_in", TYPE),
     get("/app/redeem", redeem.show, "signed_in", LOOK),
     post("/app/redeem", redeem.send, "signed_in", GUESS_OF_PERSON),
     # Playground

@@ -19,6 +19,7 @@ from altyn.web.session import SignedIn
 from altyn.web.shop import Shop
 from altyn.web.words import Words
 
+MODES = ("live", "test")
 THEMES = ("system", "light", "dark")
 TOAST_COOKIE = "altyn_toast"
 THEME_COOKIE = "altyn_theme"
@@ -116,6 +117,12 @@ class Visit:
     def fields(self, name: str) -> list[str]:
         """All values of a field that may be given more than once."""
         return [value for value in self.form.getlist(name) if isinstance(value, str) and value]
+
+    @property
+    def mode(self) -> str:
+        """`live` or `test`, where the address chooses one of them."""
+        mode = self.query("mode")
+        return mode if mode in MODES else ""
 
     @property
     def wants_part(self) -> bool:

@@ -14,9 +14,9 @@ from altyn.usage.report import (
     Cursor,
     Filter,
     RecordRow,
+    Totals,
     find_record,
     list_records,
-    sum_records,
     usage_of,
 )
 from altyn.web.pages.receipt import (
@@ -29,7 +29,7 @@ from altyn.web.pages.receipt import (
     find_receipt,
 )
 from altyn.web.pages.usage_query import find_choices, find_keys, read_asked
-from altyn.web.pages.usage_report import key_name
+from altyn.web.pages.usage_report import key_name, read_times
 from altyn.web.spreadsheet import send_table
 from altyn.web.visit import Visit
 
@@ -64,6 +64,7 @@ async def show_all(visit: Visit) -> Response:
         return await _look_up(visit, wanted)
     database, chosen = visit.shop.database, asked.filter(visit.me.account_id)
     rows = await list_records(database, chosen, limit=PAGE + 1, before=before)
+    times = await read_times(visit, asked)
     choices = await find_choices(visit, asked)
     last = rows[PAGE - 1] if len(rows) > PAGE else None
     following = "" if last is None else str(Cursor(last["created_at"], last["request_id"]))
@@ -72,7 +73,8 @@ async def show_all(visit: Visit) -> Response:
         asked=asked,
         choices=choices,
         rows=[(row, usage_of(row)) for row in rows[:PAGE]],
-        totals=await sum_records(database, chosen),
+        totals=sum((time.totals for time in times), Totals()),
+        times=times,
         first=before is None,
         following=following and asked.link(visit.path, before=following),
         outcomes=OUTCOMES,
@@ -82,7 +84,7 @@ async def show_all(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """`GET /app/requests/{request_id}`: one call in full, and why it cost what it cost."""
-    row = await _find(visit, visit.part("request_id"))
+    row = await find_request(visit, visit.part("request_id"))
     if row is None:
         raise NotFoundError
     database, account_id = visit.shop.database, visit.me.account_id
@@ -151,7 +153,7 @@ def _cells(visit: Visit, row: RecordRow, keys: Mapping[int, Key]) -> tuple[Any, 
 
 async def _look_up(visit: Visit, wanted: str) -> Response:
     """To the request with this id, or a page that says that there is none."""
-    row = await _find(visit, wanted)
+    row = await find_request(visit, wanted)
     if row is not None:
         return visit.go(f"/app/requests/req_{row['request_id']}")
     asked = read_asked(visit)
@@ -164,7 +166,7 @@ async def _look_up(visit: Visit, wanted: str) -> Response:
     )
 
 
-async def _find(visit: Visit, text: str) -> RecordRow | None:
+async def find_request(visit: Visit, text: str) -> RecordRow | None:
     """A request of this account by its id, with or without what stands before it."""
     request_id = text
     for prefix in PREFIXES:

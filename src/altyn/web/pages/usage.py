@@ -6,6 +6,7 @@ from typing import Any, cast, get_args
 from starlette.responses import Response
 
 from altyn.money import format_nanos
+from altyn.usage.speed import LIMITS_MS, find_speed
 from altyn.web.pages.usage_query import find_choices, find_keys, read_asked, read_choice
 from altyn.web.pages.usage_report import (
     Group,
@@ -68,6 +69,8 @@ async def show(visit: Visit) -> Response:
         measures=MEASURES,
         measured=measured,
         report=report,
+        speed=await find_speed(visit.shop.database, asked.filter(visit.me.account_id)),
+        limits_ms=LIMITS_MS,
         bars=bars_for_script(report.bars, measure, visit.words, visit.shop.currency),
     )
 

@@ -92,6 +92,16 @@ async def read_report(visit: Visit, asked: Asked, group: Group, keys: Mapping[in
     )
 
 
+async def read_times(visit: Visit, asked: Asked) -> list[Part]:
+    """Each hour, day or month of the period, also where nothing was asked."""
+    chosen, step = asked.filter(visit.me.account_id), asked.period.step
+    sums = await tally(visit.shop.database, chosen, asked.period, step)
+    return [
+        name_time(visit.words, asked, step, at, sums.get((at,), Totals()))
+        for at in steps(asked.period, step)
+    ]
+
+
 def _fold(by_time: Tally) -> dict[Any, Totals]:
     """The same without the time."""
     sums: dict[Any, Totals] = {}

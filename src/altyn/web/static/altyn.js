@@ -159,6 +159,35 @@ document.addEventListener("htmx:error", () => {
   watchToasts();
 });
 
+// Ctrl+K opens a window to go somewhere from anywhere; the arrows walk through what it found. The
+// key is told by its place: on a Russian keyboard it writes another letter --------------------------
+
+document.addEventListener("keydown", (press) => {
+  const wanted = (press.ctrlKey || press.metaKey) && !press.altKey && !press.shiftKey && press.code === "KeyK";
+  const link = document.querySelector("[data-seek]");
+  if (!wanted || !link || dialog?.open) return;
+  press.preventDefault();
+  link.click();
+});
+on("keydown", "[data-seeking]", (place, press) => {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[press.key];
+  if (!step) return;
+  press.preventDefault();
+  const stops = [place.querySelector("input"), ...place.querySelectorAll(".found a")];
+  const at = stops.indexOf(document.activeElement);
+  stops[(at + step + stops.length) % stops.length].focus();
+});
+
+// Live or test stays chosen from page to page, also where only a piece of this one has changed -----
+
+on("click", "a[data-by-mode]", (link) => {
+  const there = new URL(link.href);
+  const mode = new URLSearchParams(location.search).get("mode");
+  if (mode) there.searchParams.set("mode", mode);
+  else there.searchParams.delete("mode");
+  link.href = there;
+});
+
 // Keys: g and a letter go somewhere, / searches ---------------------------------------------------
 
 let leader = 0;
