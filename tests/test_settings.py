@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altyn.errors import SettingError
-from altyn.settings import SETTINGS, Settings, mask_url, read_settings
+from altyn.setting_forms import mask_url
+from altyn.settings import SETTINGS, Settings, read_settings
 
 
 @pytest.fixture
@@ -59,6 +60,10 @@ def test_without_anything_set_the_defaults_hold(home):
         smtp_url=None,
         mail_from="altyn@localhost",
         support_contact=None,
+        oidc_issuer=None,
+        oidc_client_id=None,
+        oidc_client_secret=None,
+        oidc_name=None,
         metrics_token=None,
     )
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
@@ -58,6 +58,9 @@ from altyn.upstream.router import Router
 from altyn.usage.record import record_changes
 from altyn.web.cabinet import Cabinet
 from altyn.web.shop import Shop
+
+if TYPE_CHECKING:
+    from altyn.web.identity import IdentityProvider
 
 log = structlog.get_logger("altyn.app")
 REVISION_S = 0.5
@@ -300,6 +303,7 @@ class App:
             writer=self.writer,
             desk=self.desk,
             api=self.api,
+            identity=_identity_provider(self.settings),
         )
         return Cabinet(
             shop, read_address=self.doorkeeper.read_address, read_language=choose_language
@@ -405,6 +409,14 @@ def make_app() -> App:
     settings = read_settings(os.environ)
     set_up_logs(settings)
     return App(settings)
+
+
+def _identity_provider(settings: Settings) -> "IdentityProvider | None":
+    if settings.oidc_issuer is None:
+        return None
+    from altyn.web.identity import IdentityProvider  # noqa: PLC0415 -- its libraries take a while
+
+    return IdentityProvider(settings)
 
 
 def _config(settings: Settings, app: "App | str") -> uvicorn.Config:

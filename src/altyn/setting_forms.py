@@ -1,4 +1,4 @@
-"""What the value of a setting may look like: in words for whoever errs, and as a reader."""
+"""What the value of a setting may look like: in words for whoever errs, as a reader, and masked."""
 
 import ipaddress
 import re
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+
+MASK = "***"
 
 
 class Form(Struct, frozen=True):
@@ -91,4 +93,19 @@ CONTACT = Form(
     ),
 )
 NETWORKS = Form("addresses or networks with commas between", _read_networks)
+ISSUER = Form(
+    "an https:// address; http:// only for this machine",
+    lambda text: _matches(
+        text, r"https://[^\s/?#@]+(/[^\s?#]*)?|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^\s?#]*)?"
+    ),
+)
+CLIENT = Form("letters without spaces", lambda text: _matches(text, r"[!-~]+"))
+NAME = Form("a name of at most 40 letters", lambda text: _matches(text, r"[^\x00-\x1f<>]{1,40}"))
 TOKEN = Form("16 or more letters without spaces", lambda text: _matches(text, r"[!-~]{16,}"))
+
+
+def mask_url(url: str) -> str:
+    """Hide the password of an address, wherever in it one may stand."""
+    # Greedy up to the last @: a password that was not escaped may hold any sign.
+    url = re.sub(r"(://[^:@/?#]*:).*@", rf"\1{MASK}@", url)
+    return re.sub(r"(?i)([?&][^=&]*(?:pass|secret)[^=&]*=)[^&]*", rf"\1{MASK}", url)

@@ -6,7 +6,6 @@ is silently ignored is found after the damage. An empty value counts as not set.
 """
 
 import difflib
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,12 +16,16 @@ from msgspec import Struct
 
 from altyn.errors import SettingError
 from altyn.setting_forms import (
+    CLIENT,
     CONTACT,
     CURRENCY,
     DATABASE,
     HOME,
     HOST,
+    ISSUER,
     MAIL,
+    MASK,
+    NAME,
     NETWORKS,
     REDIS,
     SMTP,
@@ -30,14 +33,13 @@ from altyn.setting_forms import (
     WEB_URL,
     Form,
     choice,
+    mask_url,
     number,
     seconds,
 )
 
 PREFIX = "ALTYN_"
 FILE = "altyn.toml"
-
-MASK = "***"
 
 
 class SettingDoc(Struct, frozen=True, kw_only=True):
@@ -258,6 +260,31 @@ SETTINGS: tuple[SettingDoc, ...] = (
         text="Where customers ask for help: shown below every page and where something is wrong.",
     ),
     SettingDoc(
+        name="oidc_issuer",
+        form=ISSUER,
+        default=None,
+        text="The OpenID Connect provider through which people may sign in. Without one: nobody.",
+    ),
+    SettingDoc(
+        name="oidc_client_id",
+        form=CLIENT,
+        default=None,
+        text="What this place is called at that provider. Both are set, or neither.",
+    ),
+    SettingDoc(
+        name="oidc_client_secret",
+        form=CLIENT,
+        default=None,
+        text="What proves it there; a public client has none.",
+        secret=True,
+    ),
+    SettingDoc(
+        name="oidc_name",
+        form=NAME,
+        default=None,
+        text="The provider's name on the button; without it, its host.",
+    ),
+    SettingDoc(
         name="metrics_token",
         form=TOKEN,
         default=None,
@@ -305,6 +332,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     smtp_url: str | None
     mail_from: str
     support_contact: str | None
+    oidc_issuer: str | None
+    oidc_client_id: str | None
+    oidc_client_secret: str | None
+    oidc_name: str | None
     metrics_token: str | None
 
     def masked(self) -> dict[str, Any]:
@@ -342,6 +373,7 @@ def read_settings(
     _add_defaults(values)
     settings = Settings(**values)
     _refuse_many_workers_on_sqlite(settings)
+    _refuse_half_a_provider(settings)
     return settings
 
 
@@ -440,6 +472,13 @@ def _refuse_many_workers_on_sqlite(settings: Settings) -> None:
         )
 
 
+def _refuse_half_a_provider(settings: Settings) -> None:
+    if (settings.oidc_issuer is None) != (settings.oidc_client_id is None):
+        raise SettingError(
+            "ALTYN_OIDC_ISSUER and ALTYN_OIDC_CLIENT_ID belong together: set both or neither."
+        )
+
+
 def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
@@ -453,10 +492,3 @@ def _shown(doc: SettingDoc, value: Any) -> Any:
     if not doc.secret or value is None:
         return value
     return mask_url(value) if "://" in value else MASK
-
-
-def mask_url(url: str) -> str:
-    """Hide the password of an address, wherever in it one may stand."""
-    # Greedy up to the last @: a password that was not escaped may hold any sign.
-    url = re.sub(r"(://[^:@/?#]*:).*@", rf"\1{MASK}@", url)
-    return re.sub(r"(?i)([?&][^=&]*(?:pass|secret)[^=&]*=)[^&]*", rf"\1{MASK}", url)

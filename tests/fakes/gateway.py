@@ -160,7 +160,7 @@ class Gateway:
         config = uvicorn.Config(
             self.app,
             host="127.0.0.1",
-            port=0,
+            port=self.settings.port,
             http=LimitedProtocol,
             ws="none",
             lifespan="on",

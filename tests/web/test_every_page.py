@@ -15,8 +15,8 @@ PLAIN = sorted(
     for route in ROUTES
     if route.method == "GET" and "{" not in route.path and not route.path.endswith(FILES)
 )
-OF_LINKS = ("/setup", "/reset/new", "/verify")
-"""Opened by a link alone; without one they say that it is used or too old."""
+OF_LINKS = ("/setup", "/reset/new", "/verify", "/oauth/start", "/oauth/callback")
+"""Opened by a link alone, or where a provider is set; else they say that there is nothing here."""
 
 OF_STRANGERS = ("/login", "/signup")
 

@@ -12,7 +12,7 @@ from altyn.control.office import Office
 from altyn.control.upstreams import ConditionCard, ask_report, describe
 from altyn.database.engine import Transaction
 from altyn.errors import OperatorError
-from altyn.settings import mask_url
+from altyn.setting_forms import mask_url
 from altyn.upstream import provider as store
 from altyn.upstream.provider import VENDORS, Provider
 from altyn.upstream.report import Condition, Report, combine

@@ -101,6 +101,16 @@ recovery_codes = Table(
     Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False, index=True),
 )
 
+# Who somebody is at an identity provider, and which user that is here.
+identities = Table(
+    "identities",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
 # Mail that is to be sent, written in the transaction that is its reason. Sent mail is deleted.
 letters = Table(
     "letters",
@@ -140,7 +150,8 @@ tickets = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     CheckConstraint(
-        "purpose IN ('set_up', 'invite', 'confirm', 'reset', 'form')", name="purpose_is_known"
+        "purpose IN ('set_up', 'invite', 'confirm', 'reset', 'change', 'form')",
+        name="purpose_is_known",
     ),
 )
 

@@ -61,5 +61,19 @@ async def send_password_changed(tx: Transaction, visit: Visit, *, email: str) ->
     )
 
 
+async def send_connected(tx: Transaction, visit: Visit, *, email: str, provider: str) -> None:
+    await write_letter(
+        tx,
+        recipient=email,
+        subject=visit.gettext("You can sign in through %(provider)s now", provider=provider),
+        body=visit.gettext(
+            "Your account was connected with you at %(provider)s.\n"
+            "If it was not you, choose a new password at once: %(link)s",
+            provider=provider,
+            link=_link(visit, "/reset"),
+        ),
+    )
+
+
 def _link(visit: Visit, path: str) -> str:
     return f"{visit.shop.settings.public_url}{path}"

@@ -15,6 +15,14 @@ class NotAllowedError(Exception):
     """Somebody is signed in, and this is not for them."""
 
 
+class SignInRefusedError(Exception):
+    """The identity provider, or what it says of somebody, does not let them in: why, in a word."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
 class Refusal(Struct, frozen=True, kw_only=True):
     """A refusal as it is shown. `wait_s` where waiting helps."""
 

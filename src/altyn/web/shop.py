@@ -1,7 +1,7 @@
 """What pages can reach of the running gateway."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -15,12 +15,17 @@ from altyn.gateway.shelf import Shelf
 from altyn.ledger.writer import Writer
 from altyn.settings import Settings
 
+if TYPE_CHECKING:
+    from altyn.web.identity import IdentityProvider
+
 API_PATH = "/api/v1/external"
 Api = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Shop(Struct, frozen=True, kw_only=True):
-    """The gateway behind the pages: settings, store, seal, books, desk for calls, and the API."""
+    """The gateway behind the pages: settings, store, seal, books, desk for calls, the API, and the
+    provider that knows people, if one is set.
+    """
 
     settings: Settings
     database: Database
@@ -28,6 +33,7 @@ class Shop(Struct, frozen=True, kw_only=True):
     writer: Writer
     desk: Desk
     api: Api
+    identity: "IdentityProvider | None" = None
 
     @property
     def currency(self) -> str:

@@ -27,7 +27,7 @@ from altyn.accounts.store import (
 )
 from altyn.database.engine import Transaction, now_ms
 from altyn.errors import AlreadyExistsError, OperatorError
-from altyn.web.half_way import HalfWay, seal_half_way
+from altyn.web.half_way import HalfWay, seal_stage
 from altyn.web.mail import send_confirmation, send_known_address
 from altyn.web.session import LASTS_MS, close_session, open_session
 from altyn.web.ticket import find_ticket, take_ticket
@@ -55,10 +55,7 @@ async def log_in(visit: Visit) -> Response:
         return await _refuse_login(visit, email)
     if hashed is not None and is_outdated(hashed):
         await _rehash(visit, user_id, password)
-    path = visit.back(otherwise="/app")
-    if (await find_second_step(database, visit.shop.seal, user_id)).secret is not None:
-        return await ask_second_step(visit, user_id, path)
-    return await welcome_in(visit, user_id, path)
+    return await let_in(visit, user_id, visit.back(otherwise="/app"))
 
 
 async def _refuse_login(visit: Visit, email: str) -> Response:
@@ -69,12 +66,6 @@ async def _refuse_login(visit: Visit, email: str) -> Response:
     return await visit.page(
         "entrance/login.html", status=422, email=email, wrong=wrong, next=visit.field("next")
     )
-
-
-async def ask_second_step(visit: Visit, user_id: int, path: str) -> Response:
-    """The page that asks for a one-time password, to be sent to `POST /login/code`."""
-    half = seal_half_way(visit, HalfWay(user_id, now_ms(), path))
-    return await visit.page("entrance/code.html", half=half, wrong="")
 
 
 async def show_signup(visit: Visit) -> Response:
@@ -89,7 +80,7 @@ async def sign_up(visit: Visit) -> Response:
     email, password = visit.field("email"), str(visit.form.get("password", ""))
     invitation = visit.field("t")
     wrong = {**check_email(visit, email), **check_new_password(visit, password, email=email)}
-    if wrong or not await _may_sign_up(visit, invitation):
+    if wrong or not await may_sign_up(visit, invitation):
         return await _show_signup(visit, invitation, wrong, status=422)
     user_id = await _add(visit, email, password, invitation)
     if visit.shop.sends_mail:
@@ -112,6 +103,17 @@ async def log_out(visit: Visit) -> Response:
 
 
 # What others who let people in need too ---------------------------------------------------------
+
+
+async def let_in(visit: Visit, user_id: int, path: str) -> Response:
+    """Past the first step, whichever it was: in, or to the page that asks for a one-time password
+    and sends it to `POST /login/code`.
+    """
+    second = await find_second_step(visit.shop.database, visit.shop.seal, user_id)
+    if second.secret is None:
+        return await welcome_in(visit, user_id, path)
+    half = seal_stage(visit, HalfWay(user_id, now_ms(), path))
+    return await visit.page("entrance/code.html", half=half, wrong="")
 
 
 async def welcome_in(visit: Visit, user_id: int, path: str) -> Response:
@@ -175,11 +177,11 @@ async def _show_signup(
         wrong=wrong,
         invitation=invitation,
         policy=visit.shop.settings.sign_up,
-        open=await _may_sign_up(visit, invitation),
+        open=await may_sign_up(visit, invitation),
     )
 
 
-async def _may_sign_up(visit: Visit, invitation: str) -> bool:
+async def may_sign_up(visit: Visit, invitation: str) -> bool:
     policy = visit.shop.settings.sign_up
     if policy == "invite":
         return await find_ticket(visit.shop.database, "invite", invitation) is not None

@@ -20,7 +20,7 @@ from altyn.accounts.second_step import (
 )
 from altyn.database.engine import Transaction
 from altyn.errors import OperatorError
-from altyn.web.half_way import open_half_way
+from altyn.web.half_way import HalfWay, open_stage
 from altyn.web.pages.entrance import welcome_in
 from altyn.web.pages.settings import is_me
 from altyn.web.visit import Visit
@@ -35,7 +35,7 @@ TRIES_PER_MINUTE = 5
 
 async def check(visit: Visit) -> Response:
     """`POST /login/code`: a one-time password, or a recovery code."""
-    half = open_half_way(visit, visit.field("half"))
+    half = open_stage(visit, visit.field("half"), HalfWay)
     if half is None:
         return visit.go("/login")
     visit.count_tries(f"user {half.user_id}", per_minute=TRIES_PER_MINUTE)
