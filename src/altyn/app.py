@@ -48,7 +48,7 @@ from altyn.keys.limits import Limits
 from altyn.keys.ring import Ring
 from altyn.keys.shared import SharedLimits
 from altyn.ledger import workers
-from altyn.ledger.audit import audit_quickly
+from altyn.ledger.audit import Auditor
 from altyn.ledger.writer import Owner, Writer
 from altyn.logs import set_up_logs
 from altyn.settings import Settings, read_settings
@@ -90,6 +90,7 @@ class App:
         self.seal = Seal(load_root(settings.home))
         self.database: Database = open_database(settings.database_url)
         self.router = Router(processes=settings.workers)
+        self.auditor = Auditor(self.database)
         self.meter = Meter()
         self.left = 0
         self.failure: Exception | None = None
@@ -230,9 +231,10 @@ class App:
 
     async def audit(self) -> None:
         """Look for a breach of what must always be true; stop the paid calls of its account."""
-        for finding in await audit_quickly(self.database):
+        findings = await self.auditor.look()
+        self.operations.breaches.add(findings)
+        for finding in findings:
             log.critical("ledger_breach", invariant=finding.invariant, what=finding.sentence)
-            self.operations.breaches.add(finding.sentence)
             if finding.account_id is not None:
                 await self.database.write(partial(freeze_account, account_id=finding.account_id))
 

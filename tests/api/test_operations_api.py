@@ -4,9 +4,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from altyn import __version__
+from altyn.api.operations import Breaches, _nothing
 from altyn.api.routes import BASE, ROUTES
+from altyn.database.address import open_database
 from altyn.database.engine import StoreUnavailableError
 from altyn.errors import AltynError
+from altyn.ledger.audit import Finding
 from fakes.caller import Caller
 
 LABELS = {"outcome", "mode", "form", "provider", "kind", "code", "direction", "reason", "le"}
@@ -52,7 +55,8 @@ def test_a_gateway_without_routes_a_breach_or_its_doors_closed_is_not_ready(
     sqlite_gateway, monkeypatch
 ):
     app = sqlite_gateway.app
-    monkeypatch.setattr(app.operations, "breaches", {"account 1 does not add up"})
+    monkeypatch.setattr(app.operations, "breaches", breaches := Breaches())
+    breaches.add([Finding("all accounts add up to 0", "all accounts add up to 1")])
     monkeypatch.setattr(app.desk, "open", False)
     monkeypatch.setattr(app.desk.shelf, "goods", {})
 
@@ -60,10 +64,35 @@ def test_a_gateway_without_routes_a_breach_or_its_doors_closed_is_not_ready(
 
     assert said.status == 503
     assert said.json["reasons"] == [
-        "account 1 does not add up",
+        "all accounts add up to 1",
         "shutting down",
         "no model has a route that works",
     ]
+
+
+def test_a_breach_of_one_account_is_told_and_the_others_go_on(sqlite_gateway, monkeypatch):
+    monkeypatch.setattr(sqlite_gateway.app.operations, "breaches", breaches := Breaches())
+    breaches.add([Finding("sum", "account 1 does not add up", 1), Finding("all", "nor do all")])
+    breaches.add([Finding("sum", "account 1 still does not add up", 1)])
+
+    said = Caller(sqlite_gateway.url).get("/readyz")
+
+    assert (said.status, said.json["status"]) == (200, "ready")
+    assert said.json["reasons"] == ["account 1 still does not add up", "nor do all"]
+
+
+async def test_a_postgresql_that_only_reads_is_not_ready(postgres_url):
+    database = open_database(postgres_url)
+    await database.open()
+
+    async def only_read(tx):
+        await tx.execute("SET TRANSACTION READ ONLY")
+        await _nothing(tx)
+
+    await database.write(_nothing)
+    with pytest.raises(StoreUnavailableError):
+        await database.write(only_read)
+    await database.close()
 
 
 @pytest.mark.parametrize("header", [{}, {"authorization": "Bearer wrong"}, {"authorization": "x"}])

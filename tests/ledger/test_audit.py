@@ -2,7 +2,8 @@
 
 import pytest
 
-from altyn.ledger.audit import audit_quickly, verify
+from altyn.ledger import audit
+from altyn.ledger.audit import Auditor, audit_quickly, verify
 from altyn.ledger.moves import Deposit, KeyWindow, Loss, Refund, Resolve
 from fakes.books import Books, hold, open_books, settle
 
@@ -172,3 +173,72 @@ async def test_a_chain_longer_than_a_page_is_walked_to_its_end(sqlite_url, monke
                 await books.deposit(account, 1 + place)
 
         assert await books.findings() == ()
+
+
+# The running audit ----------------------------------------------------------------------------
+
+
+async def customers(books: Books, *lengths: int) -> list[int]:
+    """Accounts with chains of so many entries."""
+    accounts = [await books.add_account() for _ in lengths]
+    for account, length in zip(accounts, lengths, strict=True):
+        for _ in range(length):
+            await books.deposit(account, 1)
+    return accounts
+
+
+async def test_the_auditor_finds_what_no_balance_shows(lived_in):
+    books, account = lived_in
+    auditor = Auditor(books.database)
+    assert await auditor.look() == []
+
+    await books.change("UPDATE usage_hours SET requests = requests + 1")
+    found = await auditor.look()
+    await books.change("UPDATE usage_hours SET requests = requests - 1")
+
+    assert {(one.invariant, one.account_id) for one in found} == {
+        ("hours = sum of usage records", account)
+    }
+
+
+async def test_the_auditor_tells_whose_balance_was_changed(lived_in):
+    books, account = lived_in
+    change = "UPDATE accounts SET posted_nanos = posted_nanos + $2 WHERE id = $1"
+
+    await books.change(change, account, 1)
+    found = await audit_quickly(books.database)
+    await books.change(change, account, -1)
+
+    assert {one.account_id for one in found} == {account, None}
+
+
+async def test_the_auditor_reads_in_stretches_and_begins_again(sqlite_url, monkeypatch):
+    monkeypatch.setattr(audit, "STRETCH_ENTRIES", 4)
+    async with open_books(sqlite_url) as books:
+        one, two, three = await customers(books, 2, 2, 3)
+        auditor = Auditor(books.database)
+
+        stretches = [await auditor._next_stretch() for _ in range(3)]
+
+    assert [(stretch.after, stretch.upto) for stretch in stretches] == [
+        (0, two),
+        (two, three),
+        (0, two),
+    ]
+    assert one < two < three
+
+
+async def test_an_account_that_is_too_long_keeps_no_other_from_being_read(sqlite_url, monkeypatch):
+    monkeypatch.setattr(audit, "STRETCH_ENTRIES", 2)
+    monkeypatch.setattr(audit, "STRETCH_ACCOUNTS", 2)
+    async with open_books(sqlite_url) as books:
+        long, short, last = await customers(books, 3, 1, 1)
+        auditor = Auditor(books.database)
+
+        stretches = [await auditor._next_stretch() for _ in range(3)]
+
+    assert [one and (one.after, one.upto) for one in stretches] == [
+        (long, short),
+        (short, last),
+        (long, short),
+    ]

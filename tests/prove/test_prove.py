@@ -39,6 +39,7 @@ def prove(*words: str, timeout_s: float = PROVE_S) -> tuple[int, dict]:
         (("gateway-kills",), "0.3"),
         (("simulation", "races"), "0.4"),
         (("fleet",), "0.3"),
+        (("bad-days", "clocks", "revocation", "breaches", "backup"), "0.3"),
     ],
 )
 def test_everything_holds(parts, times):

@@ -1,6 +1,7 @@
 """Health, metrics and the API's description: for the operator and his machines."""
 
 import hmac
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from altyn.errors import (
     NotFoundError,
 )
 from altyn.gateway.desk import Desk
+from altyn.ledger.audit import Finding
 from altyn.settings import Settings
 
 log = structlog.get_logger("altyn.operations")
@@ -35,7 +37,7 @@ class Operations:
         self.database = database
         self.desk = desk
         self.metrics_token = metrics_token
-        self.breaches: set[str] = set()
+        self.breaches = Breaches()
         self._routes = {
             "/healthz": self.healthz,
             "/readyz": self.readyz,
@@ -73,12 +75,13 @@ class Operations:
         return json_reply({"status": "ok"})
 
     async def readyz(self, _request: Request) -> Reply:
-        """Whether paid calls can be taken; if not, why. A provider that refuses our key is named
-        even where others serve.
+        """Whether paid calls can be taken; if not, why. A provider that refuses our key, and a
+        breach whose account is frozen, are named even where others serve.
         """
         reasons = await self._reasons()
         status = "ready" if not reasons else "not_ready"
-        told = [*reasons, *self._refused_providers()]
+        frozen = [] if self.breaches.at_large else sorted(self.breaches.told.values())
+        told = [*reasons, *frozen, *self._refused_providers()]
         return json_reply({"status": status, "reasons": told}, status=503 if reasons else 200)
 
     async def metrics(self, request: Request) -> Reply:
@@ -86,14 +89,14 @@ class Operations:
         given = request.headers.get(b"authorization", b"").removeprefix(b"Bearer ")
         if not hmac.compare_digest(given, self.metrics_token.encode()):
             raise InvalidApiKeyError
-        body = exposition(self.desk, breaches=len(self.breaches))
+        body = exposition(self.desk, breaches=len(self.breaches.told))
         return Reply(200, body, content_type=TEXT)
 
     async def openapi(self, _request: Request) -> Reply:
         return Reply(200, self._description)
 
     async def _reasons(self) -> list[str]:
-        reasons = sorted(self.breaches)
+        reasons = sorted(self.breaches.told.values()) if self.breaches.at_large else []
         if not self.desk.open:
             reasons.append("shutting down")
         try:
@@ -119,6 +122,25 @@ class Operations:
         return refused
 
 
+class Breaches:
+    """What the auditor has found since the start, each invariant of each account once."""
+
+    def __init__(self) -> None:
+        self.told: dict[tuple[str, int | None], str] = {}
+        self.at_large = False
+        """Nobody's account explains what was found, so nobody's calls can be trusted."""
+
+    def add(self, findings: Sequence[Finding]) -> None:
+        self.told |= {(one.invariant, one.account_id): one.sentence for one in findings}
+        if findings and all(one.account_id is None for one in findings):
+            self.at_large = True
+
+
 async def _nothing(tx: Any) -> None:
-    """A transaction that only shows that one can be had."""
-    await tx.fetch("SELECT 1")
+    """A transaction that only shows that one can be had, and may write."""
+    if tx.kind == "postgresql":
+        ((only_reads,),) = await tx.fetch("SELECT current_setting('transaction_read_only')")
+        if only_reads == "on":
+            raise StoreUnavailableError("PostgreSQL only reads")
+    else:
+        await tx.fetch("SELECT 1")

@@ -89,7 +89,7 @@ async def _dump(url: str, target: Path) -> None:
         "--format=custom",
         f"--file={target}",
         # Not on the command line, where every user of the machine could read the password.
-        env={**os.environ, **_postgres_environ(url)},
+        env={**os.environ, **postgres_environ(url)},
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -99,7 +99,7 @@ async def _dump(url: str, target: Path) -> None:
         raise OperatorError(f"The backup failed: {first_line}.")
 
 
-def _postgres_environ(url: str) -> Mapping[str, str]:
+def postgres_environ(url: str) -> Mapping[str, str]:
     """The address as PostgreSQL's own programs read it from their environment."""
     parts = urlsplit(url)
     named = dict(parse_qsl(parts.query))

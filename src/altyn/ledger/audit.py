@@ -1,10 +1,9 @@
 """Recompute every balance and look for anything that must never be: the invariants of README.md.
 
 Reads only. It runs beside live traffic, so what two tables say about one account is compared inside
-one statement, which both databases answer from one moment.
+one statement, which both databases answer from one moment. `verify` reads everything; the running
+`Auditor` looks at every balance each time, and behind it at a stretch of the customers, in turn.
 """
-
-from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
@@ -12,8 +11,15 @@ from altyn.database.engine import Database
 from altyn.ledger.book import chain_hash
 from altyn.money import format_nanos
 
-CHAIN_PAGE = 2000
+CHAIN_PAGE = 500
+"""Entries hashed at a time: two milliseconds in which nobody else runs."""
+
 HOUR_MS = 3_600_000
+LAST_NUMBER = 2**63 - 1
+STRETCH_ACCOUNTS = 1000
+STRETCH_ENTRIES = 20_000
+"""What the running auditor reads each minute at most: 28 million entries a day. The entries of an
+account with more than so many are left to `verify`."""
 
 
 class Finding(Struct, frozen=True):
@@ -35,24 +41,21 @@ class Audit(Struct, frozen=True):
         return not self.findings
 
 
+class Stretch(Struct, frozen=True):
+    """The customers whose account has a number above *after* and not above *upto*."""
+
+    after: int
+    upto: int
+
+
+EVERYBODY = Stretch(0, LAST_NUMBER)
+
+
 async def verify(database: Database) -> Audit:
     """Check every invariant over everything. Raises nothing for a breach: it is a finding."""
-    findings: list[Finding] = []
-    for check in (
-        _accounts_equal_their_entries,
-        _holds_equal_what_is_held,
-        _everything_adds_up_to_zero,
-        _nobody_is_below_zero,
-        _totals_equal_their_entries,
-        _charges_equal_their_records,
-        _hours_equal_their_records,
-        _no_refund_is_above_its_charge,
-        _no_charge_is_above_its_hold,
-        _key_spends_are_whole,
-    ):
-        findings += await check(database)
-    findings += await _chains_are_unbroken(database)
-    findings += await _chains_end_where_their_accounts_say(database)
+    findings = await _accounts_equal_their_entries(database)
+    findings += await audit_quickly(database)
+    findings += await _audit(database, EVERYBODY)
     counts = await database.read(
         "SELECT (SELECT count(*) FROM accounts WHERE kind = 'customer'),"
         " (SELECT count(*) FROM entries), (SELECT count(*) FROM holds)"
@@ -60,15 +63,69 @@ async def verify(database: Database) -> Audit:
     return Audit(tuple(findings), *counts[0])
 
 
+class Auditor:
+    """The audit of a running server: in a day it has seen everything again and again."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._after = 0
+
+    async def look(self) -> list[Finding]:
+        """What is broken among all balances, and in the next stretch of what is behind them."""
+        findings = await audit_quickly(self.database)
+        stretch = await self._next_stretch()
+        if stretch is not None:
+            findings += await _audit(self.database, stretch)
+        return findings
+
+    async def _next_stretch(self) -> Stretch | None:
+        rows = await self.database.read(
+            "SELECT id, chain_length FROM accounts WHERE kind = 'customer' AND id > $1"
+            " ORDER BY id LIMIT $2",
+            self._after,
+            STRETCH_ACCOUNTS,
+        )
+        first, entries = self._after, 0
+        for account, length in rows:
+            entries += length
+            if entries > STRETCH_ENTRIES:
+                if first < self._after:
+                    return Stretch(first, self._after)
+                first, entries = account, 0  # too long to be read each day
+            self._after = account
+        if len(rows) < STRETCH_ACCOUNTS:
+            self._after = 0
+        return Stretch(first, rows[-1][0]) if rows else None
+
+
 async def audit_quickly(database: Database) -> list[Finding]:
-    """The invariants that can be checked each minute beside live traffic, whatever the size."""
+    """The invariants that can be checked each minute beside live traffic, however long its past."""
     findings: list[Finding] = []
-    for check in (_holds_equal_what_is_held, _everything_adds_up_to_zero, _nobody_is_below_zero):
+    for check in (
+        _holds_equal_what_is_held,
+        _everything_adds_up_to_zero,
+        _nobody_is_below_zero,
+        _balances_end_their_chains,
+        _chains_end_where_their_accounts_say,
+        _key_spends_are_whole,
+    ):
         findings += await check(database)
     return findings
 
 
-Check = Callable[[Database], Awaitable[list[Finding]]]
+async def _audit(database: Database, stretch: Stretch) -> list[Finding]:
+    """What is behind the balances of these customers."""
+    findings: list[Finding] = []
+    for check in (
+        _totals_equal_their_entries,
+        _charges_equal_their_records,
+        _hours_equal_their_records,
+        _no_refund_is_above_its_charge,
+        _no_charge_is_above_its_hold,
+        _chains_are_unbroken,
+    ):
+        findings += await check(database, stretch)
+    return findings
 
 
 async def _accounts_equal_their_entries(database: Database) -> list[Finding]:
@@ -133,14 +190,36 @@ async def _nobody_is_below_zero(database: Database) -> list[Finding]:
     ]
 
 
-async def _totals_equal_their_entries(database: Database) -> list[Finding]:
+async def _balances_end_their_chains(database: Database) -> list[Finding]:
+    """What the last entry left is what the account has: this tells whose balance was changed."""
+    rows = await database.read(
+        "SELECT a.id, a.posted_nanos, COALESCE(e.balance_after_nanos, 0) FROM accounts a"
+        " LEFT JOIN entries e ON e.chain_account_id = a.id AND e.chain_number = a.chain_length"
+        " WHERE a.kind = 'customer' AND a.posted_nanos <> COALESCE(e.balance_after_nanos, 0)"
+    )
+    return [
+        Finding(
+            "posted = balance after the last entry",
+            f"account {account} has posted {format_nanos(posted)}, its last entry left"
+            f" {format_nanos(left)}",
+            account,
+        )
+        for account, posted, left in rows
+    ]
+
+
+async def _totals_equal_their_entries(database: Database, stretch: Stretch) -> list[Finding]:
     rows = await database.read(
         "SELECT a.id FROM accounts a LEFT JOIN (SELECT chain_account_id AS account_id,"
         " CAST(SUM(CASE WHEN kind = 'deposit' THEN amount_nanos ELSE 0 END) AS BIGINT) AS put_in,"
         " CAST(SUM(CASE kind WHEN 'settle' THEN amount_nanos WHEN 'refund' THEN -amount_nanos"
-        " ELSE 0 END) AS BIGINT) AS used FROM entries WHERE chain_account_id IS NOT NULL"
-        " GROUP BY chain_account_id) AS e ON e.account_id = a.id WHERE a.kind = 'customer'"
-        " AND (a.deposited_nanos <> COALESCE(e.put_in, 0) OR a.used_nanos <> COALESCE(e.used, 0))"
+        " ELSE 0 END) AS BIGINT) AS used FROM entries"
+        " WHERE chain_account_id > $1 AND chain_account_id <= $2"
+        " GROUP BY chain_account_id) AS e ON e.account_id = a.id"
+        " WHERE a.kind = 'customer' AND a.id > $1 AND a.id <= $2"
+        " AND (a.deposited_nanos <> COALESCE(e.put_in, 0) OR a.used_nanos <> COALESCE(e.used, 0))",
+        stretch.after,
+        stretch.upto,
     )
     return [
         Finding(
@@ -150,33 +229,40 @@ async def _totals_equal_their_entries(database: Database) -> list[Finding]:
     ]
 
 
-async def _charges_equal_their_records(database: Database) -> list[Finding]:
+async def _charges_equal_their_records(database: Database, stretch: Stretch) -> list[Finding]:
     rows = await database.read(
         "SELECT r.account_id, r.request_id FROM usage_records r LEFT JOIN entries e"
         " ON e.kind = 'settle' AND e.ref = r.request_id AND e.chain_account_id = r.account_id"
         " AND e.amount_nanos = r.charge_nanos WHERE r.charge_nanos <> 0 AND e.id IS NULL"
+        " AND r.account_id > $1 AND r.account_id <= $2"
         " UNION ALL SELECT e.chain_account_id, e.ref FROM entries e LEFT JOIN usage_records r"
         " ON r.request_id = e.ref AND r.charge_nanos = e.amount_nanos"
         " WHERE e.kind = 'settle' AND r.request_id IS NULL"
+        " AND e.chain_account_id > $1 AND e.chain_account_id <= $2",
+        stretch.after,
+        stretch.upto,
     )
     return [
         Finding(
             "usage = ledger",
-            f"request {request}: its usage record and its entry differ",
+            f"account {account}: the record and the entry of request {request} differ",
             account,
         )
         for account, request in rows
     ]
 
 
-async def _hours_equal_their_records(database: Database) -> list[Finding]:
+async def _hours_equal_their_records(database: Database, stretch: Stretch) -> list[Finding]:
     parts = "account_id, hour_at, key_id, model, mode, status"
     rows = await database.read(
         f"SELECT DISTINCT account_id FROM (SELECT {parts}, requests AS calls,"
-        " charge_nanos AS nanos FROM usage_hours UNION ALL SELECT account_id,"
-        f" created_at - created_at % {HOUR_MS}, key_id, model, mode, status, -1, -charge_nanos"
-        " FROM usage_records) AS both_sides"
-        f" GROUP BY {parts} HAVING SUM(calls) <> 0 OR SUM(nanos) <> 0"
+        " charge_nanos AS nanos FROM usage_hours WHERE account_id > $1 AND account_id <= $2"
+        f" UNION ALL SELECT account_id, created_at - created_at % {HOUR_MS}, key_id, model, mode,"
+        " status, -1, -charge_nanos FROM usage_records"
+        " WHERE account_id > $1 AND account_id <= $2) AS both_sides"
+        f" GROUP BY {parts} HAVING SUM(calls) <> 0 OR SUM(nanos) <> 0",
+        stretch.after,
+        stretch.upto,
     )
     return [
         Finding(
@@ -188,32 +274,47 @@ async def _hours_equal_their_records(database: Database) -> list[Finding]:
     ]
 
 
-async def _no_refund_is_above_its_charge(database: Database) -> list[Finding]:
+async def _no_refund_is_above_its_charge(database: Database, stretch: Stretch) -> list[Finding]:
     rows = await database.read(
         "SELECT r.chain_account_id, r.ref FROM entries r LEFT JOIN entries s"
         " ON s.kind = 'settle' AND s.ref = r.ref AND s.chain_account_id = r.chain_account_id"
         " AND s.amount_nanos >= r.amount_nanos WHERE r.kind = 'refund' AND s.id IS NULL"
+        " AND r.chain_account_id > $1 AND r.chain_account_id <= $2",
+        stretch.after,
+        stretch.upto,
     )
     return [
-        Finding("refund <= charge", f"request {request} was refunded more than charged", account)
+        Finding(
+            "refund <= charge",
+            f"account {account}: request {request} was refunded more than charged",
+            account,
+        )
         for account, request in rows
     ]
 
 
-async def _no_charge_is_above_its_hold(database: Database) -> list[Finding]:
+async def _no_charge_is_above_its_hold(database: Database, stretch: Stretch) -> list[Finding]:
     rows = await database.read(
         "SELECT account_id, request_id FROM usage_records"
         " WHERE mode = 'live' AND (charge_nanos > hold_nanos OR charge_nanos < 0)"
+        " AND account_id > $1 AND account_id <= $2",
+        stretch.after,
+        stretch.upto,
     )
     return [
-        Finding("charge <= hold", f"request {request} was charged more than was held", account)
+        Finding(
+            "charge <= hold",
+            f"account {account}: request {request} was charged more than was held",
+            account,
+        )
         for account, request in rows
     ]
 
 
 async def _key_spends_are_whole(database: Database) -> list[Finding]:
     rows = await database.read(
-        "SELECT k.key_id, k.held_nanos, COALESCE(h.nanos, 0) FROM key_spends k LEFT JOIN ("
+        "SELECT k.key_id, k.held_nanos, COALESCE(h.nanos, 0), o.account_id FROM key_spends k"
+        " JOIN keys o ON o.id = k.key_id LEFT JOIN ("
         " SELECT key_id, key_window_at, CAST(SUM(amount_nanos) AS BIGINT) AS nanos FROM holds"
         " GROUP BY key_id, key_window_at) AS h"
         " ON h.key_id = k.key_id AND h.key_window_at = k.window_at"
@@ -222,26 +323,29 @@ async def _key_spends_are_whole(database: Database) -> list[Finding]:
     return [
         Finding(
             "a key's held = sum of its open holds",
-            f"key {key} holds {format_nanos(held)}, its open holds add up to {format_nanos(total)}",
+            f"account {account}: key {key} holds {format_nanos(held)}, its open holds add up to"
+            f" {format_nanos(total)}",
+            account,
         )
-        for key, held, total in rows
+        for key, held, total, account in rows
     ]
 
 
-async def _chains_are_unbroken(database: Database) -> list[Finding]:
+async def _chains_are_unbroken(database: Database, stretch: Stretch) -> list[Finding]:
     """Walk all chains in the order of their accounts, a page at a time."""
     findings: dict[int, Finding] = {}
-    account, number, previous, balance = 0, 0, "", 0
+    account, number, previous, balance = stretch.after, LAST_NUMBER, "", 0
     while True:
         page = await database.read(
             "SELECT chain_account_id, chain_number, at, debit_account_id, credit_account_id,"
             " amount_nanos, kind, ref, balance_after_nanos, chain_hash FROM entries"
             " WHERE chain_account_id IS NOT NULL"
-            " AND (chain_account_id, chain_number) > ($1, $2)"
+            " AND (chain_account_id, chain_number) > ($1, $2) AND chain_account_id <= $4"
             " ORDER BY chain_account_id, chain_number LIMIT $3",
             account,
             number,
             CHAIN_PAGE,
+            stretch.upto,
         )
         if not page:
             return list(findings.values())

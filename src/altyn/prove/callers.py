@@ -24,13 +24,17 @@ class Call(Struct, kw_only=True):
     end: Literal["whole", "left", "broken", "refused", "unheard"] = "unheard"
     cost_nanos: int | None = None
     code: str | None = None
+    retry_after: str | None = None
 
 
 class Callers:
     """Makes calls at one address with one key. `calls` holds them all, also those under way."""
 
-    def __init__(self, key: str, models: tuple[str, ...], seed: int) -> None:
+    def __init__(
+        self, key: str, models: tuple[str, ...], seed: int, *, leaving: float = 0.25
+    ) -> None:
         self.key = key
+        self.leaving = leaving
         self.models = models
         self.chance = random.Random(seed)
         self.calls: list[Call] = []
@@ -43,11 +47,13 @@ class Callers:
                 await asyncio.sleep(0.02)
 
     async def call(self, port: int) -> Call:
-        """One call; one in four is left in the middle."""
+        """One call; a share of them is left in the middle."""
         stream = self.chance.random() < 0.6
         call = Call(model=self.chance.choice(self.models), stream=stream)
         self.calls.append(call)
-        leaves_after_s = self.chance.uniform(0, 0.1) if self.chance.random() < 0.25 else None
+        leaves_after_s = (
+            self.chance.uniform(0, 0.1) if self.chance.random() < self.leaving else None
+        )
         try:
             async with asyncio.timeout(PATIENCE_S if leaves_after_s is None else leaves_after_s):
                 await self._talk(port, call)
@@ -64,6 +70,7 @@ class Callers:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             call.status = int(head.split(" ", 2)[1])
             headers = _headers(head)
+            call.retry_after = headers.get("retry-after")
             call.request_id = headers.get("x-request-id", "").removeprefix("req_") or None
             if "chunked" in headers.get("transfer-encoding", ""):
                 await _hear(reader, call)

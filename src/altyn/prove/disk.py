@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,13 +24,15 @@ from altyn.prove.books import add_person, hold
 from altyn.prove.children import Say, fork
 from altyn.prove.fleet import back, calling, dishonest, one_shop
 from altyn.prove.place import Place
-from altyn.prove.shop import Node
+from altyn.prove.shop import Node, Shop
 from altyn.prove.table import Row
 from altyn.usage.record import record_changes
 
 SYNCED_COMMITS = 30
 FULL_S = 0.7
 ROOM_BYTES = 64 * 1024
+SMALL_BYTES = 12 * 1024 * 1024
+BALLAST_BYTES = 4096
 BACK_S = 10.0
 RESOLVED_S = 25.0
 STEP_BYTES = 24 * 1024
@@ -113,16 +117,79 @@ async def fill(place: Place, *, rounds: int, seed: int) -> Row:
     """No file of a running gateway may grow any more, for a while; then it may again."""
     row = Row(fault="disk full under load", database=place.kind)
     chance = random.Random(seed)
+
+    @contextmanager
+    def full(shop: Shop, node: Node) -> Iterator[None]:
+        _allow(node, _largest(shop.url) + chance.randrange(ROOM_BYTES))
+        try:
+            yield
+        finally:
+            _allow(node, NO_LIMIT)
+
+    await _fill(place, row, seed, rounds=rounds, full=full)
+    return row
+
+
+async def fill_for_real(place: Place, *, rounds: int, seed: int) -> Row:
+    """The same on a file system of a few MB, where a write meets ENOSPC in the middle."""
+    row = Row(fault="no space left (tmpfs) under load", database=place.kind)
+    chance = random.Random(seed)
+
+    @contextmanager
+    def full(shop: Shop, _node: Node) -> Iterator[None]:
+        ballast = Path(shop.url.removeprefix("sqlite:///")).parent / "ballast"
+        try:
+            _take_all_but(ballast, chance.randrange(ROOM_BYTES))
+            yield
+        finally:
+            ballast.unlink()
+
+    with _small_disk(place.folder / f"small-{seed}") as folder:
+        if folder is None:
+            row.note = "a file system of our own cannot be mounted here"
+            return row
+        path = place.fresh().removeprefix("sqlite:///")
+        url = f"sqlite:///{shutil.copy(path, folder / 'altyn.db')}"
+        await _fill(place, row, seed, rounds=rounds, full=full, url=url)
+    return row
+
+
+@contextmanager
+def _small_disk(folder: Path) -> Iterator[Path | None]:
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_BYTES}", "altyn-prove", str(folder)]
+    if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+        yield None
+        return
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def _take_all_but(ballast: Path, room_bytes: int) -> None:
+    """Write until nothing goes any more, then give a little back."""
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(BALLAST_BYTES))
+    os.truncate(ballast, max(0, ballast.stat().st_size - room_bytes))
+
+
+Full = Callable[[Shop, Node], AbstractContextManager[None]]
+
+
+async def _fill(
+    place: Place, row: Row, seed: int, *, rounds: int, full: Full, url: str | None = None
+) -> None:
     slowest = 0.0
-    async with one_shop(place, seed) as shop:
+    async with one_shop(place, seed, url=url) as shop:
         node = await shop.start()
         for _ in range(rounds):
             row.rounds += 1
             async with calling(shop, [node]):
                 await asyncio.sleep(0.3)
-                _allow(node, _largest(shop.url) + chance.randrange(ROOM_BYTES))
-                await asyncio.sleep(FULL_S)
-                _allow(node, NO_LIMIT)
+                with full(shop, node):
+                    await asyncio.sleep(FULL_S)
                 back_s = await back(shop, node)
             slowest = max(slowest, back_s)
             if back_s > BACK_S:
@@ -131,7 +198,6 @@ async def fill(place: Place, *, rounds: int, seed: int) -> Row:
             row.violations += [*dishonest(shop), *await shop.broken()]
         await node.stop()
     row.note = f"paid calls again within {slowest:.1f} s"
-    return row
 
 
 def _allow(node: Node, size_bytes: int) -> None:

@@ -146,13 +146,14 @@ async def _cut_once(proxy: Proxy, chance: random.Random) -> int:
 
 
 @asynccontextmanager
-async def one_shop(place: Place, seed: int) -> AsyncIterator[Shop]:
-    url = await asyncio.to_thread(place.fresh)
+async def one_shop(place: Place, seed: int, *, url: str | None = None) -> AsyncIterator[Shop]:
+    """On a fresh database of the place, or on that at *url*."""
+    where = await asyncio.to_thread(place.fresh) if url is None else url
     nursery = Nursery()
     try:
         async with (
             serving(Vendor(seed)) as vendor,
-            open_shop(url, place.home, vendor, nursery, seed=seed) as shop,
+            open_shop(where, place.home, vendor, nursery, seed=seed) as shop,
         ):
             yield shop
     finally:
@@ -192,10 +193,17 @@ async def back(shop: Shop, node: Node) -> float:
     return time.monotonic() - began
 
 
-def dishonest(shop: Shop) -> list[str]:
-    """Refusals that blame a good caller."""
-    return [
+def dishonest(shop: Shop, *, since: int = 0) -> list[str]:
+    """Refusals that blame a good caller, or do not say when to come again."""
+    refused = [call for call in shop.callers.calls[since:] if call.end == "refused"]
+    blamed = [
         f"a good call was refused with {call.status} {call.code}"
-        for call in shop.callers.calls
-        if call.end == "refused" and call.status not in HONEST
+        for call in refused
+        if call.status not in HONEST
     ]
+    lost = [
+        f"a call was refused with 503 {call.code} and not told when to come again"
+        for call in refused
+        if call.status == 503 and not call.retry_after
+    ]
+    return blamed + lost

@@ -19,7 +19,10 @@ LOAD_MAX_S = 0.6
 MEET_S = 4.0
 """How long a process may take to meet the place at which it is to die."""
 
-RESOLVED_S = 20.0
+RESOLVED_S = 25.0
+"""What the server of a dead process still commits after the start's sweep waits for the next one,
+twenty seconds later."""
+
 LOAD_PLACES = (
     "admit",
     "held",

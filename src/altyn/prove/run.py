@@ -10,14 +10,19 @@ import structlog
 from msgspec import Struct, structs
 
 from altyn.errors import OperatorError
-from altyn.prove.disk import count_syncs, fill, fill_while_migrating
+from altyn.prove.backup import back_up_under_load
+from altyn.prove.bad_days import bad_days
+from altyn.prove.breaches import breach
+from altyn.prove.disk import count_syncs, fill, fill_for_real, fill_while_migrating
 from altyn.prove.drill import drill
 from altyn.prove.fleet import cut_connections, pause, restart_the_database, roll
 from altyn.prove.gateway_kills import kill_the_gateway
+from altyn.prove.jumps import jump
 from altyn.prove.ledger_kills import kill_the_ledger
 from altyn.prove.place import Place, open_places
 from altyn.prove.postgres import find_postgres_bin
 from altyn.prove.races import race
+from altyn.prove.revocation import revoke_in_a_flood
 from altyn.prove.simulation import simulated
 from altyn.prove.soak import soak
 from altyn.prove.table import Report, Row
@@ -37,6 +42,11 @@ class Size(Struct, frozen=True, kw_only=True):
     restarts: int
     cuts: int
     full_disks: int
+    bad_days: int
+    jumps: int
+    revocations: int
+    breaches: int
+    backups: int
 
     def times(self, factor: float) -> "Size":
         """So many times as often, and everything at least once."""
@@ -55,6 +65,11 @@ QUICK = Size(
     restarts=2,
     cuts=5,
     full_disks=3,
+    bad_days=1,
+    jumps=2,
+    revocations=1,
+    breaches=1,
+    backups=1,
 )
 LONG = Size(
     ledger_kills=10_000,
@@ -67,6 +82,11 @@ LONG = Size(
     restarts=100,
     cuts=5_000,
     full_disks=500,
+    bad_days=100,
+    jumps=200,
+    revocations=100,
+    breaches=20,
+    backups=100,
 )
 
 Part = Callable[[Place, Size, int], Iterable[Row]]
@@ -100,6 +120,7 @@ def _disk(place: Place, size: Size, seed: int) -> list[Row]:
     rows = [count_syncs(place)]
     if place.kind == "sqlite":
         rows.append(asyncio.run(fill(place, rounds=size.full_disks, seed=seed)))
+        rows.append(asyncio.run(fill_for_real(place, rounds=size.full_disks, seed=seed)))
         rows.append(fill_while_migrating(place))
     return rows
 
@@ -114,6 +135,29 @@ def _fleet(place: Place, size: Size, seed: int) -> Iterator[Row]:
     yield asyncio.run(restart_the_database(place, rounds=size.restarts, seed=seed))
 
 
+def _bad_days(place: Place, size: Size, seed: int) -> list[Row]:
+    """Only a server can have them."""
+    if place.kind == "sqlite":
+        return []
+    return asyncio.run(bad_days(place, rounds=size.bad_days, seed=seed))
+
+
+def _clocks(place: Place, size: Size, seed: int) -> Iterator[Row]:
+    yield asyncio.run(jump(place, rounds=size.jumps, seed=seed))
+
+
+def _revocation(place: Place, size: Size, seed: int) -> list[Row]:
+    return asyncio.run(revoke_in_a_flood(place, rounds=size.revocations, seed=seed))
+
+
+def _breaches(place: Place, size: Size, seed: int) -> Iterator[Row]:
+    yield asyncio.run(breach(place, rounds=size.breaches, seed=seed))
+
+
+def _backup(place: Place, size: Size, seed: int) -> Iterator[Row]:
+    yield asyncio.run(back_up_under_load(place, rounds=size.backups, seed=seed))
+
+
 PARTS: Mapping[str, Part] = {
     "disk": _disk,
     "simulation": _simulation,
@@ -121,6 +165,11 @@ PARTS: Mapping[str, Part] = {
     "ledger-kills": _ledger_kills,
     "gateway-kills": _gateway_kills,
     "fleet": _fleet,
+    "bad-days": _bad_days,
+    "clocks": _clocks,
+    "revocation": _revocation,
+    "breaches": _breaches,
+    "backup": _backup,
 }
 """By the name that `--only` takes."""
 

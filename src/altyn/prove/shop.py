@@ -14,14 +14,17 @@ import msgspec
 from msgspec import Struct
 
 from altyn.accounts.store import add_user, get_user
-from altyn.catalog.load import Catalog, load_catalog
+from altyn.app import AUDIT_S
+from altyn.catalog.load import Catalog, add_price, load_catalog
+from altyn.catalog.price import Price
 from altyn.catalog.route import add_route
 from altyn.chat import Usage
 from altyn.control.line import Question, Reply, find_socket
 from altyn.database.address import open_database
-from altyn.database.engine import Database, Transaction, now_ms
+from altyn.database.engine import Database, Transaction
 from altyn.database.seal import Seal, load_root
 from altyn.keys.store import KeyRules, create_key
+from altyn.ledger import workers
 from altyn.ledger.audit import verify
 from altyn.ledger.moves import Deposit
 from altyn.ledger.store import find_operator_accounts
@@ -30,6 +33,7 @@ from altyn.prove.callers import Callers
 from altyn.prove.ledger_kills import DEAD_MS
 from altyn.prove.node import Orders
 from altyn.prove.vendor import MODEL, Vendor
+from altyn.settings import Settings, read_settings
 from altyn.upstream.provider import add_provider
 from altyn.usage.record import record_changes
 
@@ -40,6 +44,7 @@ STOP_S = 45.0
 TELLING_MODEL, SILENT_MODEL = "openai/gpt-oss-120b", "meta-llama/llama-4-maverick"
 """The first is sold from a vendor who tells afterwards what became of an answer."""
 
+COST = Price(input=300_000_000, output=900_000_000)
 MONEY = 1_000 * 10**9
 DEPOSIT = 10**9
 EMAIL = "customer@example.test"
@@ -148,6 +153,11 @@ class Shop:
         # Read only, beside the server that has the file: it is never opened for writing here.
         self.books: Database = open_database(url)
 
+    @property
+    def settings(self) -> Settings:
+        """As a command of the operator's reads them."""
+        return read_settings({}, home=self.home, overrides={"database_url": self.url})
+
     # Processes --------------------------------------------------------------------------------
 
     async def start(
@@ -158,6 +168,8 @@ class Shop:
         stop: bool = False,
         cold: bool = False,
         beside: bool = False,
+        heartbeat_s: float = workers.HEARTBEAT_S,
+        audit_s: float = AUDIT_S,
         **settings: str,
     ) -> Node:
         """Start a process; `ready_s` stays None if it has died before it was ready.
@@ -174,6 +186,8 @@ class Shop:
             nth=nth,
             stop=stop,
             settings=settings,
+            heartbeat_s=heartbeat_s,
+            audit_s=audit_s,
         )
         began = time.monotonic()
         node = await self.nursery.start(orders, cold=cold)
@@ -221,8 +235,8 @@ class Shop:
 
     async def _records(self) -> "dict[str, Record]":
         rows = await self.books.read(
-            "SELECT request_id, outcome, model, charge_nanos, hold_nanos, upstream_id"
-            " FROM usage_records"
+            "SELECT request_id, outcome, model, charge_nanos, hold_nanos, upstream_id,"
+            " created_at FROM usage_records"
         )
         return {row[0]: Record(*row) for row in rows}
 
@@ -241,7 +255,7 @@ class Shop:
             if record.outcome == "charged_estimated":
                 continue
             usage = Usage(input_uncached=bill.prompt, output_text=bill.completion)
-            rate = self.catalog.find_rate(record.model, None, now_ms())
+            rate = self.catalog.find_rate(record.model, None, record.created_at)
             assert rate is not None
             price = min(rate.price.charge(usage), record.hold_nanos)
             if record.charge_nanos != price:
@@ -268,6 +282,7 @@ class Record(Struct, frozen=True):
     charge_nanos: int
     hold_nanos: int
     upstream_id: str | None
+    created_at: int
 
 
 def _calls_broken(callers: Callers, records: dict[str, Record]) -> list[str]:
@@ -330,6 +345,8 @@ async def _sell(tx: Transaction, seal: Seal, port: int) -> str:
             secret="sk-of-the-operator",
         )
         await add_route(tx, model_id=model, provider=name, upstream_model=MODEL)
+        # The built-in prices begin when they are written: an hour earlier there would be none.
+        await add_price(tx, model_id=model, kind="cost", price=COST, effective_from=1)
     await add_user(tx, EMAIL)
     ((account,),) = await tx.fetch("SELECT account_id FROM users WHERE email = $1", EMAIL)
     _, key = await create_key(

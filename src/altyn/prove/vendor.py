@@ -7,12 +7,13 @@ of an answer, as OpenRouter does. What it says a call used is what the customer 
 import asyncio
 import json
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 MODEL = "their-model"
 WORDS_MAX = 12
@@ -25,6 +26,7 @@ class Bill(Struct):
     """One answer, by the vendor's count."""
 
     prompt: int
+    began_s: float = field(default_factory=time.monotonic)
     completion: int = 0
     ended: bool = False
     """Nothing more will be written: it was complete, or its reader has gone."""
