@@ -7,7 +7,7 @@ from typing import Any, Self
 import httpx
 
 from altyn.accounts.password import hash_password
-from altyn.accounts.store import add_user, find_password
+from altyn.accounts.store import add_user, confirm_email, find_password
 from fakes.gateway import Gateway
 
 PASSWORD = "correct horse battery"
@@ -65,8 +65,10 @@ class Person:
 SCOPES = ["chat", "models", "balance", "usage", "key"]
 
 
-def sign_in(gateway: Gateway, *, language: str = "en", role: Any = None) -> Person:
-    """A new customer, or somebody of the house, who has signed in."""
+def sign_in(
+    gateway: Gateway, *, language: str = "en", role: Any = None, confirmed: bool = False
+) -> Person:
+    """A new customer, or somebody of the house, who has signed in; `confirmed` where mail goes."""
     person = Person(gateway, language=language)
     person.email = f"person{next(NUMBERS)}@example.test"
     gateway.write(lambda tx: add_user(tx, person.email, password_hash=HASHED, operator_role=role))
@@ -76,6 +78,8 @@ def sign_in(gateway: Gateway, *, language: str = "en", role: Any = None) -> Pers
     ((person.account_id,),) = gateway.read(
         "SELECT account_id FROM users WHERE id = $1", person.user_id
     )
+    if confirmed:
+        gateway.write(lambda tx: confirm_email(tx, person.user_id, email=person.email))
     assert person.log_in(person.email).status_code == 303
     return person
 

@@ -15,7 +15,10 @@ PLAIN = sorted(
     for route in ROUTES
     if route.method == "GET" and "{" not in route.path and not route.path.endswith(FILES)
 )
-OF_LINKS = ("/setup", "/reset/new", "/verify", "/oauth/start", "/oauth/callback")
+OF_LINKS = (
+    *("/setup", "/reset/new", "/verify", "/email"),
+    *("/oauth/start", "/oauth/callback", "/app/settings/provider"),
+)
 """Opened by a link alone, or where a provider is set; else they say that there is nothing here."""
 
 OF_STRANGERS = ("/login", "/signup")

@@ -163,6 +163,182 @@ def test_a_letter_is_in_the_language_of_whoever_asked(house, post):
     assert "Откройте эту ссылку" in post.wait_for("ira@example.test")
 
 
+# Another address ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mover(house):
+    """Somebody with a confirmed address, who is signed in and wants another one."""
+    house.app.cabinet.forget_rates()
+    with sign_in(house, confirmed=True) as person:
+        person.wanted = f"new-{person.email}"
+        yield person
+
+
+def ask_for(person, email, password=PASSWORD):
+    form = {"email": email, "old_password": password}
+    return person.post("/app/settings/email", form)
+
+
+def sent_link(house, post, email):
+    deliver(house)
+    return link_in(post.wait_for(email), "/email")
+
+
+def open_link(person, link):
+    return person.post("/email", {"t": token_in(link)})
+
+
+def address_of(house, person):
+    return house.read("SELECT email FROM users WHERE id = $1", person.user_id)[0][0]
+
+
+def test_an_address_changes_when_its_new_mailbox_says_so(house, post, mover):
+    old = mover.email
+    with Person(house) as elsewhere:
+        elsewhere.log_in(old)
+        asked = ask_for(mover, mover.wanted.upper())
+        link = sent_link(house, post, mover.wanted)
+        before = address_of(house, mover)
+        done = open_link(mover, link)
+        elsewhere_after = elsewhere.get("/app").status_code
+
+    assert asked.status_code == 200
+    assert before == old
+    assert done.headers["location"] == "/app/settings"
+    assert (mover.get("/app").status_code, elsewhere_after) == (200, 303)
+    assert mover.log_in(old).status_code == 422
+    assert mover.log_in(mover.wanted).status_code == 303
+
+
+def test_the_old_address_is_told_before_and_after(house, post, mover):
+    ask_for(mover, mover.wanted)
+    deliver(house)
+    before = post.wait_for(mover.email)
+    open_link(mover, link_in(post.wait_for(mover.wanted), "/email"))
+    deliver(house)
+    after = post.wait_for(mover.email)
+
+    assert f"is to be moved to {mover.wanted}" in before
+    assert "/reset" in before
+    assert f"signed in to with {mover.wanted}" in after
+
+
+def test_looking_at_the_link_changes_nothing_and_using_it_works_once(house, post, mover, visitor):
+    old = mover.email
+    ask_for(mover, mover.wanted)
+    link = sent_link(house, post, mover.wanted)
+
+    shown = visitor.get(link)
+    before = address_of(house, mover)
+    first, again = open_link(visitor, link), open_link(visitor, link)
+
+    assert mover.wanted in shown.text
+    assert before == old
+    assert (first.headers["location"], again.status_code) == ("/login", 404)
+    assert mover.get("/app").status_code == 303
+
+
+def test_whoever_finds_the_browser_open_moves_nothing(house, mover):
+    answer = ask_for(mover, mover.wanted, "a guess at it")
+
+    assert answer.status_code == 422
+    assert "This is not your password" in answer.text
+    assert not house.read("SELECT 1 FROM letters WHERE recipient = $1", mover.wanted)
+
+
+def test_a_taken_address_is_told_to_nobody_but_its_owner(house, post, mover):
+    with sign_in(house, confirmed=True) as other:
+        taken, free = ask_for(mover, other.email), ask_for(mover, mover.wanted)
+        deliver(house)
+        letter = post.wait_for(other.email)
+
+        assert (
+            taken.text.replace(other.email, mover.wanted).split("req_")[0]
+            == (free.text.split("req_")[0])
+        )
+        assert "to another account" in letter
+        assert "?t=" not in letter
+        assert address_of(house, other) == other.email
+    assert address_of(house, mover) == mover.email
+
+
+def test_of_two_who_want_the_same_address_the_first_has_it(house, post, mover):
+    with sign_in(house, confirmed=True) as other:
+        ask_for(mover, mover.wanted)
+        link = sent_link(house, post, mover.wanted)
+        ask_for(other, mover.wanted)
+        open_link(other, sent_link(house, post, mover.wanted))
+
+        late = open_link(mover, link)
+
+        assert address_of(house, other) == mover.wanted
+    assert late.status_code == 404
+    assert address_of(house, mover) == mover.email
+
+
+@pytest.mark.parametrize("stops_it", ["a newer one", "a new password", "closing"])
+def test_a_link_that_was_sent_before_opens_nothing_after(house, post, mover, stops_it):
+    ask_for(mover, mover.wanted)
+    link = sent_link(house, post, mover.wanted)
+
+    if stops_it == "a newer one":
+        ask_for(mover, f"newer-{mover.wanted}")
+    elif stops_it == "a new password":
+        form = {"old_password": PASSWORD, "password": NEW_PASSWORD}
+        mover.post("/app/settings/password", form)
+    else:
+        mover.post("/app/settings/close", {"old_password": PASSWORD})
+
+    assert mover.get(link).status_code == 404
+    assert open_link(mover, link).status_code == 404
+    assert address_of(house, mover) != mover.wanted
+
+
+def test_a_changed_address_makes_older_letters_worthless(house, post, mover):
+    mover.post("/reset", {"email": mover.email})
+    deliver(house)
+    reset = link_in(post.wait_for(mover.email), "/reset/new")
+    ask_for(mover, mover.wanted)
+    open_link(mover, sent_link(house, post, mover.wanted))
+
+    assert mover.get(reset).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/verify", "/reset/new", "/setup"])
+def test_a_link_to_a_new_address_opens_nothing_else(house, post, mover, path):
+    ask_for(mover, mover.wanted)
+    token = token_in(sent_link(house, post, mover.wanted))
+
+    assert mover.get(f"{path}?t={token}").status_code == 404
+
+
+def test_a_link_moves_its_own_person_whoever_is_signed_in(house, post, mover):
+    ask_for(mover, mover.wanted)
+    link = sent_link(house, post, mover.wanted)
+    with sign_in(house, confirmed=True) as other:
+        open_link(other, link)
+
+        assert address_of(house, other) == other.email
+        assert other.get("/app").status_code == 200
+    assert address_of(house, mover) == mover.wanted
+    assert mover.get("/app").status_code == 303
+
+
+@pytest.mark.parametrize("email", ["", "anna", "a@b@c"])
+def test_what_is_no_address_is_not_written_to(mover, email):
+    answer = ask_for(mover, email)
+
+    assert answer.status_code == 422
+    assert 'aria-invalid="true"' in answer.text
+
+
+def test_a_stranger_is_not_flooded_with_links(mover):
+    statuses = [ask_for(mover, mover.wanted).status_code for _ in range(3)]
+
+    assert statuses == [200, 200, 429]
+
+
 # Without a mail server ---------------------------------------------------------------------------
 
 

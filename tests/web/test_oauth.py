@@ -332,6 +332,71 @@ def test_who_has_an_account_comes_in_though_the_house_is_closed(house, idp, visi
     assert travel(visitor, idp).headers["location"] == "/app"
 
 
+# In the settings ---------------------------------------------------------------------------------
+
+
+def wait(house, person, minutes):
+    """Let the sign-in be so long ago."""
+    house.write(
+        lambda tx: tx.execute("UPDATE sessions SET created_at = created_at - $1", minutes * 60_000)
+    )
+
+
+def test_a_new_sign_in_is_the_proof_of_whoever_has_no_password(house, idp, visitor):
+    travel(visitor, idp)
+    shown = visitor.get("/app/settings/password").text
+    wait(house, visitor, 11)
+    stale = visitor.post("/app/settings/password", {"password": PASSWORD})
+    travel(visitor, idp, "/oauth/start?next=/app/settings/password")
+    fresh = visitor.post("/app/settings/password", {"password": PASSWORD})
+    with Person(house) as elsewhere:
+        by_password = elsewhere.log_in("anna@example.test")
+
+    assert "old_password" not in shown
+    assert stale.status_code == 422
+    assert "sign in once more" in stale.text
+    assert fresh.headers["location"] == "/app/settings"
+    assert by_password.headers["location"] == "/app"
+
+
+@pytest.mark.parametrize(
+    "path", ["/app/settings/password", "/app/settings/email", "/app/settings/close"]
+)
+def test_no_old_sign_in_opens_what_wants_a_proof(house, idp, visitor, path):
+    travel(visitor, idp)
+    wait(house, visitor, 11)
+    form = {"email": "new@example.test", "password": PASSWORD, "old_password": ""}
+
+    answer = visitor.post(path, form)
+
+    assert answer.status_code == 422
+    assert "/oauth/start?next=/app/settings" in answer.text
+    assert [email for email, *_ in users(house)] == ["anna@example.test"]
+
+
+def test_the_provider_is_disconnected_by_whoever_has_another_way_in(house, idp, visitor):
+    add(house, password_hash=HASHED, confirmed=True)
+    travel(visitor, idp)
+    connected = visitor.get("/app/settings").text
+    wrong = visitor.post("/app/settings/provider", {"old_password": "a guess at it"})
+    done = visitor.post("/app/settings/provider", {"old_password": PASSWORD})
+
+    assert "Disconnect…" in connected
+    assert (wrong.status_code, done.status_code) == (422, 303)
+    assert house.read("SELECT COUNT(*) FROM identities")[0][0] == 0
+    assert "Disconnect…" not in visitor.get("/app/settings").text
+
+
+def test_nobody_locks_themselves_out(house, idp, visitor):
+    travel(visitor, idp)
+
+    answer = visitor.post("/app/settings/provider")
+
+    assert answer.status_code == 422
+    assert "Choose a password first" in answer.text
+    assert house.read("SELECT COUNT(*) FROM identities")[0][0] == 1
+
+
 # Attacks on the way ------------------------------------------------------------------------------
 
 

@@ -80,7 +80,7 @@ async def add_user(
     """
     chosen = profile or Profile()
     address = normal_email(email)
-    if await tx.fetch("SELECT 1 FROM users WHERE email = $1", address):
+    if await is_known(tx, address):
         raise AlreadyExistsError(f"There is a user {address} already.")
     ((account_id,),) = await tx.fetch(
         "INSERT INTO accounts (kind, name, created_at) VALUES ('customer', $1, $2) RETURNING id",
@@ -100,6 +100,11 @@ async def add_user(
         chosen.zone,
     )
     return int(user_id)
+
+
+async def is_known(tx: Transaction, email: str) -> bool:
+    """Whether somebody has this address already."""
+    return bool(await tx.fetch("SELECT 1 FROM users WHERE email = $1", email))
 
 
 def normal_email(text: str) -> str:
@@ -147,6 +152,31 @@ async def confirm_email(tx: Transaction, user_id: int, *, email: str) -> bool:
         now_ms(),
     )
     return bool(confirmed)
+
+
+async def change_email(tx: Transaction, user_id: int, *, email: str) -> str | None:
+    """Give a person another address, a confirmed one, and return the old one.
+
+    None, and nothing changed, if somebody has it by now or the account is closed.
+    """
+    rows = await tx.fetch("SELECT email FROM users WHERE id = $1 AND closed_at IS NULL", user_id)
+    if not rows or await is_known(tx, email):
+        return None
+    old = str(rows[0][0])
+    await tx.execute(
+        "UPDATE users SET email = $2, email_confirmed_at = $3 WHERE id = $1",
+        user_id,
+        email,
+        now_ms(),
+    )
+    await tx.execute(
+        "UPDATE accounts SET name = $2"
+        " WHERE name = $3 AND id = (SELECT account_id FROM users WHERE id = $1)",
+        user_id,
+        email,
+        old,
+    )
+    return old
 
 
 async def is_confirmed(database: Database, user_id: int) -> bool:

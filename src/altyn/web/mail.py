@@ -61,6 +61,66 @@ async def send_password_changed(tx: Transaction, visit: Visit, *, email: str) ->
     )
 
 
+async def send_change(tx: Transaction, visit: Visit, *, user_id: int, email: str) -> None:
+    """To the new address: the link that makes it theirs."""
+    secret = await issue_ticket(tx, "change", user_id=user_id, email=email)
+    await write_letter(
+        tx,
+        recipient=email,
+        subject=visit.gettext("Confirm your new e-mail"),
+        body=visit.gettext(
+            "Open this link to sign in with this address from now on. It works for a day.\n\n"
+            "%(link)s\n\nIf you have not asked for it, do nothing: nothing changes.",
+            link=_link(visit, f"/email?t={secret}"),
+        ),
+    )
+
+
+async def send_wanted_address(tx: Transaction, visit: Visit, *, email: str) -> None:
+    """Somebody wants to change to an address that has an account: only its owner learns that."""
+    await write_letter(
+        tx,
+        recipient=email,
+        subject=visit.gettext("You have an account already"),
+        body=visit.gettext(
+            "Somebody, probably you, has tried to give this address to another account.\n"
+            "It has one already, and nothing was changed. To use it elsewhere, change the address"
+            " of this one first: %(link)s",
+            link=_link(visit, "/app/settings"),
+        ),
+    )
+
+
+async def send_change_asked(tx: Transaction, visit: Visit, *, old: str, new: str) -> None:
+    """To the old address, while there is still time."""
+    await write_letter(
+        tx,
+        recipient=old,
+        subject=visit.gettext("Somebody asks to change your e-mail"),
+        body=visit.gettext(
+            "Your account is to be moved to %(new)s. It will be once that address is confirmed.\n"
+            "If it was not you, choose a new password at once, which stops it: %(link)s",
+            new=new,
+            link=_link(visit, "/reset"),
+        ),
+    )
+
+
+async def send_email_changed(tx: Transaction, visit: Visit, *, old: str, new: str) -> None:
+    """To the old address, which opens nothing any more."""
+    await write_letter(
+        tx,
+        recipient=old,
+        subject=visit.gettext("Your e-mail was changed"),
+        body=visit.gettext(
+            "Your account is signed in to with %(new)s from now on.\n"
+            "If it was not you, tell whoever runs this place at once: %(contact)s",
+            new=new,
+            contact=visit.shop.settings.support_contact or _link(visit, "/"),
+        ),
+    )
+
+
 async def send_connected(tx: Transaction, visit: Visit, *, email: str, provider: str) -> None:
     await write_letter(
         tx,

@@ -39,6 +39,8 @@ class SignedIn(Struct, frozen=True, kw_only=True):
     language: str | None
     zone: str | None
     email_confirmed_at: int | None
+    has_password: bool
+    signed_in_at: int
     seen_at: int
 
 
@@ -79,7 +81,8 @@ async def find_session(database: Database, secret: str) -> SignedIn | None:
     now = now_ms()
     rows = await database.read(
         "SELECT s.id, u.id, u.account_id, u.email, u.name, u.operator_role, u.language, u.zone,"
-        " u.email_confirmed_at, s.seen_at FROM sessions s JOIN users u ON u.id = s.user_id"
+        " u.email_confirmed_at, u.password_hash IS NOT NULL, s.created_at, s.seen_at"
+        " FROM sessions s JOIN users u ON u.id = s.user_id"
         " WHERE s.digest = $1 AND s.expires_at > $2 AND s.seen_at > $3",
         digest(secret),
         now,

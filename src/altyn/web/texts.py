@@ -8,6 +8,7 @@ def N_(text: str) -> str:  # noqa: N802 -- the name that gettext's tools know
 
 TOASTS = {
     "closed": N_("Your account is closed. Nothing of you is kept but the books."),
+    "email_changed": N_("The e-mail is changed. Every other session has ended."),
     "email_confirmed": N_("Your e-mail is confirmed."),
     "password_changed": N_("The password is changed. Every other session has ended."),
     "session_ended": N_("The session has ended."),

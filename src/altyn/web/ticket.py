@@ -9,13 +9,14 @@ from msgspec import Struct
 from altyn.database.engine import Database, Transaction, now_ms
 from altyn.web.session import digest
 
-Purpose = Literal["set_up", "invite", "confirm", "reset", "form"]
+Purpose = Literal["set_up", "invite", "confirm", "reset", "change", "form"]
 MINUTE_MS = 60_000
 LASTS_MS: dict[Purpose, int] = {
     "set_up": 30 * MINUTE_MS,
     "invite": 7 * 24 * 60 * MINUTE_MS,
     "confirm": 24 * 60 * MINUTE_MS,
     "reset": 30 * MINUTE_MS,
+    "change": 24 * 60 * MINUTE_MS,
     "form": 24 * 60 * MINUTE_MS,
 }
 
@@ -69,9 +70,14 @@ async def take_ticket(tx: Transaction, purpose: Purpose, secret: str) -> Ticket 
     return Ticket(*rows[0]) if rows else None
 
 
-async def forget_tickets(tx: Transaction, *, user_id: int) -> None:
-    """Let every link that was sent to a person open nothing any more."""
-    await tx.execute("DELETE FROM tickets WHERE user_id = $1 AND purpose <> 'form'", user_id)
+async def forget_tickets(tx: Transaction, *, user_id: int, purpose: Purpose | None = None) -> None:
+    """Let every link that was sent to a person, or those for one purpose, open nothing any more."""
+    await tx.execute(
+        "DELETE FROM tickets WHERE user_id = $1 AND purpose <> 'form'"
+        " AND purpose = COALESCE($2, purpose)",
+        user_id,
+        purpose,
+    )
 
 
 def new_nonce() -> str:

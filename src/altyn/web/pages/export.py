@@ -7,6 +7,7 @@ import msgspec
 from msgspec import structs
 from starlette.responses import Response, StreamingResponse
 
+from altyn.accounts.identities import list_issuers
 from altyn.keys.store import list_keys
 from altyn.ledger.statement import list_entries
 from altyn.usage.report import Filter, list_records
@@ -28,10 +29,11 @@ async def send(visit: Visit) -> Response:
 async def _pieces(visit: Visit) -> AsyncIterator[bytes]:
     me, database = visit.me, visit.shop.database
     person = structs.asdict(me)
-    for inner in ("session_id", "user_id", "seen_at"):
+    for inner in ("session_id", "user_id", "seen_at", "signed_in_at", "has_password"):
         del person[inner]
     yield b'{"person":' + msgspec.json.encode(person)
     yield b',"currency":' + msgspec.json.encode(visit.shop.currency)
+    yield b',"identities":' + msgspec.json.encode(await list_issuers(database, me.user_id))
     yield b',"sessions":' + msgspec.json.encode(await list_sessions(database, me.user_id))
     yield b',"keys":' + msgspec.json.encode(await list_keys(database, account_id=me.account_id))
     yield b',"entries":['

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import RedirectResponse, Response
 
-from altyn.accounts.identities import Identity, connect, find_candidate, find_user_of
+from altyn.accounts.identities import Identity, connect, disconnect, find_candidate, find_user_of
 from altyn.accounts.password import LENGTH_MAX, check_password
 from altyn.accounts.store import Profile, add_user, confirm_email, find_password
 from altyn.database.engine import Transaction, now_ms
@@ -25,6 +25,7 @@ from altyn.web.half_way import (
 )
 from altyn.web.mail import send_connected
 from altyn.web.pages.entrance import TRIES_PER_MINUTE, let_in, may_sign_up
+from altyn.web.proof import find_doubt
 from altyn.web.refusal import SignInRefusedError
 from altyn.web.texts import N_
 from altyn.web.ticket import take_ticket, use_nonce
@@ -97,6 +98,25 @@ async def connect_once(visit: Visit) -> Response:
         return await _ask_password(visit, stage, provider, wrong=wrong)
     await _connect(visit, provider, stage.identity, user_id=user_id)
     return await let_in(visit, user_id, stage.next)
+
+
+async def show_disconnect(visit: Visit) -> Response:
+    """`GET /app/settings/provider`"""
+    return await visit.page("settings/provider.html", provider=_provider(visit).name, wrong="")
+
+
+async def disconnect_it(visit: Visit) -> Response:
+    """`POST /app/settings/provider`: from now on only by the password, if there is one."""
+    provider = _provider(visit)
+    wrong = await find_doubt(visit)
+    if not visit.me.has_password:
+        wrong = visit.gettext("Choose a password first, or nothing would let you in.")
+    if wrong:
+        return await visit.page(
+            "settings/provider.html", status=422, provider=provider.name, wrong=wrong
+        )
+    await visit.shop.database.write(partial(disconnect, user_id=visit.me.user_id))
+    return visit.go("/app/settings", toast="saved")
 
 
 # The steps --------------------------------------------------------------------------------------

@@ -6,19 +6,21 @@ from zoneinfo import available_timezones
 from starlette.responses import Response
 
 from altyn.accounts.closing import close_account
-from altyn.accounts.password import LENGTH_MAX, check_password, hash_aside
+from altyn.accounts.identities import list_issuers
+from altyn.accounts.password import hash_aside
 from altyn.accounts.second_step import count_recovery_codes, find_second_step
-from altyn.accounts.store import Profile, find_password, set_password, set_profile
+from altyn.accounts.store import Profile, set_password, set_profile
 from altyn.database.engine import Transaction
 from altyn.errors import NotFoundError
 from altyn.web.mail import send_password_changed
 from altyn.web.pages.entrance import check_new_password
+from altyn.web.proof import find_doubt
 from altyn.web.session import close_other_sessions, close_session, list_sessions
+from altyn.web.ticket import forget_tickets
 from altyn.web.visit import Visit
 from altyn.web.words import LANGUAGES
 
 NAME_LENGTH_MAX = 100
-TRIES_PER_MINUTE = 6
 
 
 async def show(visit: Visit) -> Response:
@@ -31,6 +33,8 @@ async def show(visit: Visit) -> Response:
         zones=sorted(available_timezones()),
         second_step=second.secret is not None,
         recovery_codes=await count_recovery_codes(shop.database, me.user_id),
+        connected=shop.identity is not None
+        and shop.identity.issuer in await list_issuers(shop.database, me.user_id),
     )
 
 
@@ -55,8 +59,8 @@ async def change_password(visit: Visit) -> Response:
     """`POST /app/settings/password`: every other session ends."""
     me, password = visit.me, str(visit.form.get("password", ""))
     wrong = check_new_password(visit, password, email=me.email)
-    if not await is_me(visit):
-        wrong["old_password"] = visit.gettext("This is not your password.")
+    if doubt := await find_doubt(visit):
+        wrong["old_password"] = doubt
     if wrong:
         return await visit.page("settings/password.html", status=422, wrong=wrong)
     hashed = await hash_aside(password)
@@ -64,6 +68,8 @@ async def change_password(visit: Visit) -> Response:
     async def change(tx: Transaction) -> None:
         await set_password(tx, me.user_id, hashed)
         await close_other_sessions(tx, user_id=me.user_id, but=me.session_id)
+        # Whoever is shut out by it may have sent for a link before.
+        await forget_tickets(tx, user_id=me.user_id)
         await send_password_changed(tx, visit, email=me.email)
 
     await visit.shop.database.write(change)
@@ -91,29 +97,20 @@ async def end_other_sessions(visit: Visit) -> Response:
 
 async def show_close(visit: Visit) -> Response:
     """`GET /app/settings/close`"""
-    return await visit.page("settings/close.html", wrong="", left=0)
+    return await visit.page("settings/close.html", doubt="", wrong="")
 
 
 async def close(visit: Visit) -> Response:
     """`POST /app/settings/close`: not while money is there, for then it would be lost."""
     me = visit.me
-    if not await is_me(visit):
-        wrong = visit.gettext("This is not your password.")
-        return await visit.page("settings/close.html", status=422, wrong=wrong)
+    if doubt := await find_doubt(visit):
+        return await visit.page("settings/close.html", status=422, doubt=doubt, wrong="")
     closed = await visit.shop.database.write(
         partial(close_account, user_id=me.user_id, account_id=me.account_id)
     )
     if not closed:
         wrong = visit.gettext("There is still money on the account, or a call is running.")
-        return await visit.page("settings/close.html", status=422, wrong=wrong)
+        return await visit.page("settings/close.html", status=422, doubt="", wrong=wrong)
     response = visit.go("/", toast="closed")
     visit.drop_session(response)
     return response
-
-
-async def is_me(visit: Visit) -> bool:
-    """Whether the field `old_password` is the password of whoever is signed in."""
-    visit.count_tries(visit.me.email, per_minute=TRIES_PER_MINUTE)
-    found = await find_password(visit.shop.database, visit.me.email)
-    given = str(visit.form.get("old_password", ""))[:LENGTH_MAX]
-    return await check_password(given, found[1] if found else None)

@@ -22,7 +22,7 @@ from altyn.database.engine import Transaction
 from altyn.errors import OperatorError
 from altyn.web.half_way import HalfWay, open_stage
 from altyn.web.pages.entrance import welcome_in
-from altyn.web.pages.settings import is_me
+from altyn.web.proof import find_doubt
 from altyn.web.visit import Visit
 
 ISSUER = "Altyn"
@@ -89,9 +89,8 @@ async def show_off(visit: Visit) -> Response:
 
 async def switch_off(visit: Visit) -> Response:
     """`POST /app/settings/two-steps/off`: the password is asked for once more."""
-    if not await is_me(visit):
-        wrong = visit.gettext("This is not your password.")
-        return await visit.page("settings/two_steps_off.html", status=422, wrong=wrong)
+    if doubt := await find_doubt(visit):
+        return await visit.page("settings/two_steps_off.html", status=422, wrong=doubt)
     await visit.shop.database.write(partial(disable, user_id=visit.me.user_id))
     return visit.go("/app/settings", toast="saved")
 
