@@ -3,18 +3,29 @@
 `PYTHONPATH=src:tests:tests/web python bench/cabinet.py [RECORDS]` fills a database of its own, asks
 each page as a browser would and prints the median and the 95th of a hundred answers, in ms, and the
 processor's time for one, the asking included: on a busy machine only that can be compared.
+
+`python bench/cabinet.py beside [RECORDS] [SECONDS]` tells whether paid calls wait for the pages:
+one call after the other, first alone, then while somebody opens two of these pages a second, then
+as many as come, and alone again. Callers and reader are programs of their own. Prints the p50 and
+p99 of the calls, in ms.
 """
 
+import json
+import os
 import random
+import select
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from people import sign_in
+import httpx
+from people import Person, sign_in
 
 from altyn.database.engine import now_ms
 from fakes.gateway import Gateway
@@ -105,16 +116,27 @@ def fill(path: Path, count: int, account: int, keys: list[int]) -> str:
     return str(request)
 
 
-def measure(count: int) -> None:
-    with tempfile.TemporaryDirectory() as folder, Gateway(Path(folder) / "home") as gateway:
-        person = sign_in(gateway)
+@contextmanager
+def filled(count: int) -> Iterator[tuple[Gateway, Person, str, list[str]]]:
+    """A gateway, a customer with so many records, a live key of theirs, and pages to ask for."""
+    limits = {"requests_per_minute": "100000000", "parallel_requests": "100000"}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Gateway(Path(folder) / "home", **limits) as gateway,
+        sign_in(gateway) as person,
+    ):
         gateway.deposit(person.account_id, "1000000", "bench")
-        keys = [person.create_key(f"key {number}")[0] for number in range(4)]
+        made = [person.create_key(f"key {number}") for number in range(4)]
         path = Path(gateway.settings.database_url.removeprefix("sqlite:///"))
-        request = fill(path, count, person.account_id, keys)
+        request = fill(path, count, person.account_id, [key_id for key_id, _ in made])
         month = time.strftime("%Y-%m", time.gmtime(now_ms() / 1000 - 15 * 86_400))
-        for page in PAGES:
-            address = page.format(month=month, request=request)
+        pages = [page.format(month=month, request=request) for page in PAGES]
+        yield gateway, person, made[0][1], pages
+
+
+def measure(count: int) -> None:
+    with filled(count) as (gateway, person, _, pages):
+        for address in pages:
             gateway.app.cabinet.forget_rates()
             spent_ms, bytes_, worked_s = [], 0, time.process_time()
             for _ in range(TIMES):
@@ -127,11 +149,96 @@ def measure(count: int) -> None:
             spent_ms.sort()
             middle, high = spent_ms[TIMES // 2], spent_ms[TIMES * 95 // 100]
             print(
-                f"{page:52} p50 {middle:6.1f}  p95 {high:6.1f}  cpu {worked_ms:5.1f} ms"
+                f"{address:52} p50 {middle:6.1f}  p95 {high:6.1f}  cpu {worked_ms:5.1f} ms"
                 f"  {bytes_ // 1024:4} KB",
                 flush=True,
             )
 
 
+# Beside paid calls ----------------------------------------------------------------------------
+
+
+READERS = {"alone": None, "two pages a second": 0.5, "as many as come": 0.0, "alone again": None}
+"""For how long, in s, somebody rests between two pages; None: nobody is there."""
+
+
+def measure_beside(count: int, seconds: float) -> None:
+    """Paid calls with nobody at the pages, with somebody, and with nobody again."""
+    with filled(count) as (gateway, person, key, pages):
+        call(gateway, key, seconds=1)
+        for name, pause_s in READERS.items():
+            reader = browse(person, pages, pause_s) if pause_s is not None else None
+            told = call(gateway, key, seconds=seconds)
+            opened = stop(reader) if reader is not None else "no pages"
+            times = told["call_ms"]
+            print(
+                f"{name:24} p50 {times['p50']:7.2f}  p99 {times['p99']:7.2f} ms"
+                f"  {told['calls']:6} calls, {sum(told['errors'].values())} errors; {opened}",
+                flush=True,
+            )
+
+
+def call(gateway: Gateway, key: str, *, seconds: float) -> dict[str, Any]:
+    """One paid call to the sandbox after the other, by a program of its own."""
+    load = (sys.executable, str(Path(__file__).with_name("load.py")), "lone", "--url", gateway.base)
+    done = subprocess.run(
+        [*load, "--model", "sandbox/echo", "--seconds", str(seconds)],
+        env={**os.environ, "BENCH_KEY": key},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=seconds + 60,
+    )
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def browse(person: Person, pages: list[str], pause_s: float) -> subprocess.Popen[str]:
+    words = [sys.executable, __file__, "browse", person.gateway.url, str(pause_s), *pages]
+    environ = {**os.environ, "BENCH_SESSION": person.session or ""}
+    reader = subprocess.Popen(
+        words, env=environ, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert reader.stdout is not None
+    reader.stdout.readline()  # it has begun
+    return reader
+
+
+def stop(reader: subprocess.Popen[str]) -> str:
+    opened, _ = reader.communicate("enough\n", timeout=60)
+    return opened.strip()
+
+
+def open_pages(url: str, pause_s: float, pages: list[str]) -> None:
+    """Somebody who opens a page, rests, and opens the next, until anything is said to them. A page
+    that is refused because they are too quick for a person is waited for.
+    """
+    cookies = {"altyn_session": os.environ["BENCH_SESSION"]}
+    spent_ms: list[float] = []
+    enough = select.poll()
+    enough.register(sys.stdin, select.POLLIN)
+    with httpx.Client(base_url=url, cookies=cookies, timeout=60) as client:
+        print("begun", flush=True)
+        while not enough.poll(pause_s * 1000):
+            started_s = time.perf_counter()
+            answer = client.get(pages[len(spent_ms) % len(pages)])
+            if answer.status_code == 429:
+                time.sleep(0.05)
+                continue
+            assert answer.status_code == 200, (answer.url, answer.status_code)
+            spent_ms.append((time.perf_counter() - started_s) * 1000)
+    middle = sorted(spent_ms)[len(spent_ms) // 2] if spent_ms else 0
+    print(f"{len(spent_ms)} pages opened, p50 {middle:.1f} ms")
+
+
+def main(words: list[str]) -> None:
+    if words[:1] == ["browse"]:
+        open_pages(words[1], float(words[2]), words[3:])
+    elif words[:1] == ["beside"]:
+        numbers = [*words[1:], *("1000000", "10")[len(words) - 1 :]]
+        measure_beside(int(numbers[0]), float(numbers[1]))
+    else:
+        measure(int(words[0]) if words else 1_000_000)
+
+
 if __name__ == "__main__":
-    measure(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    main(sys.argv[1:])

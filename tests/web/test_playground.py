@@ -7,7 +7,7 @@ import sqlite3
 import httpx
 import pytest
 from browser import NARROW, WIDE, assert_accessible, assert_fits, assert_russian
-from people import sign_in
+from people import SCOPES, sign_in
 
 from altyn.keys.key import KEY_PATTERN
 from altyn.keys.store import revoke_key
@@ -107,6 +107,22 @@ def test_the_playground_has_a_limit_a_day(tmp_path):
         refused = call(person)
 
         assert (refused.status_code, refused.json()["error"]["code"]) == (402, "key_limit_exceeded")
+
+
+def test_the_owner_of_an_account_sets_what_its_playground_may_spend(payer, cabinet):
+    assert "may spend $10.00 a day" in payer.get("/app/playground").text
+    call(payer)
+    ((key_id,),) = cabinet.read(
+        "SELECT id FROM keys WHERE account_id = $1 AND prefix LIKE '%playground'",
+        payer.account_id,
+    )
+
+    form = {"name": "Playground", "limit": "3", "period": "week", "scopes": SCOPES}
+    assert payer.post(f"/app/keys/{key_id}/edit", form).status_code == 303
+
+    page = payer.get("/app/playground").text
+    assert "may spend $3.00 a week" in page
+    assert f'href="/app/keys/{key_id}/edit"' in page
 
 
 async def _spend_the_limit(tx):

@@ -24,25 +24,36 @@ async def open_playground(
     `limit_nanos` is what a new key may spend a day. One that was revoked, or has expired, is
     followed by another.
     """
+    while True:
+        caller, words = await _find(database, account_id, pepper)
+        if caller is not None:
+            return caller
+        await database.write(
+            partial(
+                add_key,
+                account_id=account_id,
+                name=name,
+                shown=SHOWN,
+                key_digest=words,
+                rules=KeyRules(limit_nanos=limit_nanos, limit_period="day"),
+            )
+        )
+
+
+async def find_playground(database: Database, *, account_id: int, pepper: bytes) -> Caller | None:
+    """The same, for those who only look: None before the first call."""
+    return (await _find(database, account_id, pepper))[0]
+
+
+async def _find(database: Database, account_id: int, pepper: bytes) -> tuple[Caller | None, bytes]:
+    """The key that has not ended, if there is one, and the digest of it or of the next."""
     number = 1
     while True:
         words = digest(f"playground {number} of account {account_id}", pepper)
         caller = await find_caller(database, words)
-        if caller is None:
-            await database.write(
-                partial(
-                    add_key,
-                    account_id=account_id,
-                    name=name,
-                    shown=SHOWN,
-                    key_digest=words,
-                    rules=KeyRules(limit_nanos=limit_nanos, limit_period="day"),
-                )
-            )
-        elif _has_ended(caller):
-            number += 1
-        else:
-            return caller
+        if caller is None or not _has_ended(caller):
+            return caller, words
+        number += 1
 
 
 def _has_ended(caller: Caller) -> bool:

@@ -6,6 +6,8 @@ import msgspec
 from starlette.responses import Response
 
 from altyn.errors import InvalidJsonError
+from altyn.keys.playground import find_playground
+from altyn.money import NANOS_PER_UNIT
 from altyn.web.call import answer_call, pass_on, playground_caller
 from altyn.web.examples import choose_model
 from altyn.web.pages.models import price_group
@@ -24,8 +26,24 @@ async def show(visit: Visit) -> Response:
         offers=offers,
         vendors=list(dict.fromkeys(offer.named.vendor for offer in offers)),
         chosen=wished if wished in known else choose_model(offers),
-        limit=visit.shop.settings.playground_limit,
+        **await _read_limit(visit),
     )
+
+
+async def _read_limit(visit: Visit) -> dict[str, Any]:
+    """What the playground may spend and in which time; its key, whose owner may change that."""
+    caller = await find_playground(
+        visit.shop.database, account_id=visit.me.account_id, pepper=visit.shop.seal.pepper
+    )
+    if caller is None:
+        nanos = visit.shop.settings.playground_limit * NANOS_PER_UNIT
+        return {"limit_nanos": nanos, "limit_period": "day", "key_id": None}
+    rules = caller.key.rules
+    return {
+        "limit_nanos": rules.limit_nanos,
+        "limit_period": rules.limit_period,
+        "key_id": caller.key.id,
+    }
 
 
 async def chat(visit: Visit) -> Response:
