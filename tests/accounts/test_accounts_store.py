@@ -2,8 +2,19 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from altyn.accounts.identities import (
+    Candidate,
+    Identity,
+    connect,
+    disconnect,
+    find_candidate,
+    find_user_of,
+    list_issuers,
+)
 from altyn.accounts.store import (
     add_user,
+    change_email,
+    confirm_email,
     find_user,
     freeze_account,
     get_balance,
@@ -13,14 +24,12 @@ from altyn.accounts.store import (
 )
 from altyn.database.address import open_database
 from altyn.database.engine import Database
-from altyn.database.migrate import migrate
 from altyn.errors import AlreadyExistsError, OperatorError, UnknownNameError
 
 
 @pytest.fixture
-async def database(database_url) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     await opened.open()
     yield opened
     await opened.close()
@@ -103,3 +112,87 @@ async def test_freezing_is_noticed_by_every_process(database):
 def test_what_is_no_address_is_refused(text):
     with pytest.raises(OperatorError, match="is not an e-mail address"):
         normal_email(text)
+
+
+# Another address ---------------------------------------------------------------------------------
+
+
+async def test_an_address_is_exchanged_for_a_confirmed_one(database):
+    user_id = await database.write(lambda tx: add_user(tx, "a@example.test"))
+
+    old = await database.write(lambda tx: change_email(tx, user_id, email="b@example.test"))
+
+    assert old == "a@example.test"
+    rows = await database.read(
+        "SELECT u.email, a.name, u.email_confirmed_at IS NOT NULL FROM users u"
+        " JOIN accounts a ON a.id = u.account_id WHERE u.id = $1",
+        user_id,
+    )
+    assert [tuple(row) for row in rows] == [("b@example.test", "b@example.test", True)]
+
+
+async def test_an_address_of_somebody_else_is_not_taken(database):
+    await database.write(lambda tx: add_user(tx, "a@example.test"))
+    other = await database.write(lambda tx: add_user(tx, "b@example.test"))
+
+    old = await database.write(lambda tx: change_email(tx, other, email="a@example.test"))
+
+    assert old is None
+    assert [user.email for user in await list_users(database)] == [
+        "a@example.test",
+        "b@example.test",
+    ]
+
+
+# At an identity provider -------------------------------------------------------------------------
+
+ANNA = Identity(issuer="https://id.example", subject="1")
+NAMESAKE = Identity(issuer="https://other.example", subject="1")
+
+
+async def test_an_identity_opens_one_account_and_its_number_elsewhere_none(database):
+    first = await database.write(lambda tx: add_user(tx, "a@example.test"))
+    second = await database.write(lambda tx: add_user(tx, "b@example.test"))
+
+    for user_id in (first, second):
+        await database.write(lambda tx, user_id=user_id: connect(tx, ANNA, user_id=user_id))
+
+    assert await find_user_of(database, ANNA) == first
+    assert await find_user_of(database, NAMESAKE) is None
+    assert await list_issuers(database, first) == ["https://id.example"]
+    assert await list_issuers(database, second) == []
+
+
+async def test_a_disconnected_identity_opens_nothing(database):
+    user_id = await database.write(lambda tx: add_user(tx, "a@example.test"))
+    await database.write(lambda tx: connect(tx, ANNA, user_id=user_id))
+
+    await database.write(lambda tx: disconnect(tx, user_id=user_id))
+
+    assert await find_user_of(database, ANNA) is None
+
+
+async def test_a_candidate_is_seen_as_it_is(database):
+    user_id = await database.write(lambda tx: add_user(tx, "a@example.test", password_hash="x"))
+    before = await find_candidate(database, "a@example.test")
+    await database.write(lambda tx: confirm_email(tx, user_id, email="a@example.test"))
+    after = await find_candidate(database, "a@example.test")
+
+    assert before is not None
+    assert after is not None
+    assert (before.may_be_claimed, after.may_be_claimed) == (False, True)
+    assert await find_candidate(database, "nobody@example.test") is None
+
+
+@pytest.mark.parametrize(
+    ("candidate", "claimed"),
+    [
+        (Candidate(1, None, has_password=True, confirmed_at=5), True),
+        (Candidate(1, None, has_password=False, confirmed_at=None), True),
+        (Candidate(1, None, has_password=True, confirmed_at=None), False),
+        (Candidate(1, "owner", has_password=True, confirmed_at=5), False),
+        (Candidate(1, "support", has_password=False, confirmed_at=5), False),
+    ],
+)
+def test_an_account_is_claimed_by_a_confirmed_address_and_never_by_a_role(candidate, claimed):
+    assert candidate.may_be_claimed is claimed

@@ -10,16 +10,19 @@ from altyn.web.routes import ROUTES
 FILES = ("/export", ".csv", ".json")
 """How addresses end that answer with a file."""
 
+OF_PROVIDERS = ("/oauth/start", "/oauth/callback", "/app/settings/provider")
+"""There only where an identity provider is set: see test_oauth.py."""
+
 PLAIN = sorted(
     route.path
     for route in ROUTES
-    if route.method == "GET" and "{" not in route.path and not route.path.endswith(FILES)
+    if route.method == "GET"
+    and "{" not in route.path
+    and not route.path.endswith(FILES)
+    and route.path not in OF_PROVIDERS
 )
-OF_LINKS = (
-    *("/setup", "/reset/new", "/verify", "/email"),
-    *("/oauth/start", "/oauth/callback", "/app/settings/provider"),
-)
-"""Opened by a link alone, or where a provider is set; else they say that there is nothing here."""
+OF_LINKS = ("/setup", "/reset/new", "/verify", "/email")
+"""Opened by a link alone; without one they say that it is used or too old."""
 
 OF_STRANGERS = ("/login", "/signup")
 

@@ -214,6 +214,14 @@ def test_a_confirmed_account_of_the_address_is_connected_and_its_owner_told(hous
     assert "Tinypass" in body
 
 
+def test_an_address_is_the_same_whatever_its_letters(house, idp, visitor):
+    add(house, password_hash=HASHED, confirmed=True)
+    idp.person["email"] = " Anna@Example.TEST"
+
+    assert travel(visitor, idp).headers["location"] == "/app"
+    assert len(users(house)) == 1
+
+
 def test_an_account_without_a_password_is_its_owners(house, idp, visitor):
     add(house)
 
@@ -455,12 +463,13 @@ def test_a_way_that_took_too_long_ends(house, idp, visitor, monkeypatch):
     assert nobody_came(house, visitor, visitor.get(back), "too long ago")
 
 
-def test_whoever_says_no_there_is_told_so_here(house, idp, visitor):
-    state = query_of(begin(visitor))["state"]
+def test_whoever_says_no_there_is_told_so_here_and_still_on_the_way(house, idp, visitor):
+    state = query_of(begin(visitor, "/oauth/start?next=/app/keys"))["state"]
 
     answer = visitor.get(f"/oauth/callback?error=access_denied&state={state}")
 
     assert nobody_came(house, visitor, answer, "did not let you in")
+    assert 'name="next" value="/app/keys"' in answer.text
 
 
 # Attacks on the token ----------------------------------------------------------------------------
@@ -670,6 +679,9 @@ def test_the_whole_trip_in_a_browser(house, idp, open_page):
 
         assert page.get_by_role("heading", name="API Keys", level=1).is_visible()
         assert page.evaluate("document.cookie") == ""
+        for path in ("/app/settings", "/app/settings/provider"):
+            page.goto(house.url + path)
+            assert_accessible(page)
 
 
 def test_the_page_that_wants_the_password_reads_well(house, idp, browser):

@@ -58,7 +58,7 @@ async def start(visit: Visit) -> Response:
     try:
         response: Response = RedirectResponse(await provider.begin(journey), status_code=303)
     except SignInRefusedError as refused:
-        return await _refuse(visit, refused.reason)
+        return await _refuse(visit, refused.reason, path=path)
     response.set_cookie(
         _cookie(visit),
         seal_stage(visit, journey),
@@ -78,7 +78,7 @@ async def come_back(visit: Visit) -> Response:
     try:
         response = await _arrive(visit, provider, journey)
     except SignInRefusedError as refused:
-        response = await _refuse(visit, refused.reason)
+        response = await _refuse(visit, refused.reason, path=journey.next if journey else "")
     response.delete_cookie(_cookie(visit), httponly=True, samesite="lax", secure=visit.secure)
     return response
 
@@ -214,12 +214,11 @@ async def _ask_password(
     )
 
 
-async def _refuse(visit: Visit, reason: str) -> Response:
+async def _refuse(visit: Visit, reason: str, *, path: str = "") -> Response:
+    """The page of signing in, with the reason, and still on the way to where they wanted."""
     wrong = visit.gettext(REASONS[reason], provider=_provider(visit).name)
     status = 503 if reason == "away" else 403
-    return await visit.page(
-        "entrance/login.html", status=status, email="", wrong=wrong, next=visit.query("next")
-    )
+    return await visit.page("entrance/login.html", status=status, email="", wrong=wrong, next=path)
 
 
 def _provider(visit: Visit) -> "IdentityProvider":
