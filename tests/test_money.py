@@ -26,7 +26,9 @@ AMOUNTS = st.integers(min_value=-NANOS_MAX, max_value=NANOS_MAX)
         ("0.000000001", 1),
         ("-3.5", -3_500_000_000),
         ("1e3", 1_000_000_000_000),
-        ("9223372036.854775807", NANOS_MAX),
+        ("9223372036.854775807", 2**63 - 1),
+        ("-9223372036.854775807", -(2**63) + 1),
+        ("1." + "0" * 99, 1_000_000_000),
     ],
 )
 def test_a_decimal_amount_is_read_exactly(text, nanos):
@@ -35,7 +37,11 @@ def test_a_decimal_amount_is_read_exactly(text, nanos):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ten", "0.0000000001", "NaN", "Infinity", "1e30", "9223372036.854775808", "1,5", "1/2"],
+    [
+        *("", "ten", "0.0000000001", "NaN", "sNaN", "Infinity", "1,5", "1/2"),
+        *("9223372036.854775808", "-9223372036.854775808", "1e30", "1e999999", "1e-999999"),
+        *("1." + "0" * 70 + "1", "0." + "9" * 70),
+    ],
 )
 def test_anything_else_is_no_amount(text):
     with pytest.raises(InvalidAmountError) as refusal:
@@ -67,7 +73,10 @@ def test_amounts_are_written_in_full_or_short(nanos, long, short):
 
 @pytest.mark.parametrize(
     ("amount", "nanos"),
-    [("0", 0), ("0.0000000001", 1), ("0.000837", 837_000), ("0.0000000010", 1)],
+    [
+        *(("0", 0), ("0.0000000001", 1), ("0.000837", 837_000), ("0.0000000010", 1)),
+        ("1." + "0" * 70 + "1", 1_000_000_001),
+    ],
 )
 def test_a_part_of_a_nano_counts_as_one(amount, nanos):
     assert nanos_rounded_up(Decimal(amount)) == nanos

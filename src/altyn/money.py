@@ -3,7 +3,7 @@
 No float and no `/` comes near it. `Decimal` appears only here, where people read and write amounts.
 """
 
-from decimal import ROUND_CEILING, Decimal, InvalidOperation, localcontext
+from decimal import ROUND_05UP, ROUND_CEILING, Decimal, InvalidOperation, localcontext
 
 from altyn.errors import InvalidAmountError
 
@@ -27,9 +27,10 @@ def parse_nanos(text: str) -> Nanos:
         amount = Decimal(text)
     except InvalidOperation:
         raise InvalidAmountError(text) from None
-    with localcontext(prec=60):
+    with localcontext(prec=60, rounding=ROUND_05UP):
         if not amount.is_finite() or abs(amount) > NANOS_MAX:
             raise InvalidAmountError(text)
+        # What is cut off after 60 digits must not make a whole nano of a part.
         nanos = amount * NANOS_PER_UNIT
         if nanos != nanos.to_integral_value() or abs(nanos) > NANOS_MAX:
             raise InvalidAmountError(text)
@@ -38,8 +39,8 @@ def parse_nanos(text: str) -> Nanos:
 
 def nanos_rounded_up(amount: Decimal) -> Nanos:
     """Turn a provider's decimal amount of units into nanos, a part of a nano counting as one."""
-    with localcontext(prec=60):
-        return int((amount * NANOS_PER_UNIT).to_integral_value(rounding=ROUND_CEILING))
+    with localcontext(prec=60, rounding=ROUND_CEILING):
+        return int((amount * NANOS_PER_UNIT).to_integral_value())
 
 
 def format_nanos(nanos: Nanos) -> str:

@@ -538,6 +538,7 @@ def test_nothing_is_affordable_when_only_the_prompt_can_be_paid():
 def test_free_output_is_affordable_up_to_what_is_asked():
     price = Price(input=1_000_000, output=0)
 
+    assert price.affordable_output_tokens(10, input_tokens_bound=10) == 2**31 - 1
     assert price.affordable_output_tokens(10, input_tokens_bound=10, at_most=77) == 77
 
 
@@ -703,6 +704,13 @@ def test_the_dearest_price_can_be_quoted_in_a_bigint():
 @given(prices())
 def test_a_price_can_be_stored_and_read_again(price):
     assert read_price(price.document) == price
+
+
+def test_a_price_says_nothing_of_what_it_does_not_have():
+    price = Price(input=3_000_000_000, output=15_000_000_000)
+
+    assert price.document == '{"input":3000000000,"output":15000000000}'
+    assert decimals(price) == {"input": "3", "output": "15"}
 
 
 def test_a_document_with_an_unknown_kind_is_refused():

@@ -9,7 +9,14 @@ from typing import Any
 
 from altyn.chat import Usage
 from altyn.database.address import open_database
-from altyn.database.engine import Database, Transaction, now_ms
+from altyn.database.engine import (
+    CommitUnknownError,
+    Database,
+    StoreUnavailableError,
+    Transaction,
+    Work,
+    now_ms,
+)
 from altyn.ledger import workers
 from altyn.ledger.audit import Finding, verify
 from altyn.ledger.moves import Balance, Deposit, Hold, KeyWindow, Resolve
@@ -80,6 +87,30 @@ class Books:
 
     async def findings(self) -> tuple[Finding, ...]:
         return (await verify(self.database)).findings
+
+
+class Unreliable:
+    """A database that does what it is told to, one word for each write: `down`, `lost` (the commit
+    never came to be) or `unanswered` (it did, and nobody said so).
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.faults: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.database, name)
+
+    async def write(self, work: Work[Any]) -> Any:
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "down":
+            raise StoreUnavailableError("down")
+        if fault == "lost":
+            raise CommitUnknownError("lost")
+        answer = await self.database.write(work)
+        if fault == "unanswered":
+            raise CommitUnknownError("unanswered")
+        return answer
 
 
 @asynccontextmanager

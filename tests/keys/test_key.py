@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altyn.keys.key import KEY_PATTERN, digest, mint, parse, window_end, window_start
+from altyn.keys.key import KEY_PATTERN, _checksum, digest, mint, parse, window_end, window_start
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 PEPPER = b"p" * 32
@@ -75,6 +75,12 @@ def test_two_characters_that_changed_places_are_refused(at):
     parsed = parse(wrong)
 
     assert (parsed is None) == (wrong != key)
+
+
+def test_a_right_checksum_makes_no_key_of_another_kind():
+    body = "sk_prod_" + "A" * 42
+
+    assert parse(body + _checksum(body)) is None
 
 
 def test_a_test_key_cannot_be_made_live_by_its_prefix():

@@ -10,6 +10,7 @@ from altyn.errors import OperatorError, UnknownNameError
 from altyn.ledger.codes import (
     UsedCodeError,
     digest,
+    has_codes,
     list_codes,
     make_codes,
     redeem,
@@ -130,6 +131,13 @@ async def test_the_list_says_what_became_of_each(books):
 
     assert [code.state for code in (*listed, *rest)] == ["open", "open", "redeemed"]
     assert [code.last_four for code in (*listed, *rest)] == [code[-4:] for code in codes[::-1]]
+
+
+async def test_a_house_knows_whether_it_has_made_codes(sqlite_books):
+    before = await sqlite_books.database.write(has_codes)
+    await make(sqlite_books)
+
+    assert [before, await sqlite_books.database.write(has_codes)] == [False, True]
 
 
 @pytest.mark.parametrize("rules", [{"count": 0}, {"count": 1001}, {"amount_nanos": 0}], ids=str)

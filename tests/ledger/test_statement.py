@@ -8,8 +8,14 @@ import pytest
 
 from altyn.database.clock import Clock
 from altyn.ledger.moves import Refund
-from altyn.ledger.statement import find_marks, list_entries, read_statement
-from fakes.books import hold, open_books, settle
+from altyn.ledger.statement import (
+    find_first_entry,
+    find_marks,
+    list_entries,
+    list_entries_of_request,
+    read_statement,
+)
+from fakes.books import MODEL, hold, open_books, settle
 
 DAY = 86_400_000
 START = 20_000 * DAY
@@ -136,3 +142,54 @@ async def test_an_account_without_entries_has_an_empty_statement(migrated_url):
         statement = await read_statement(books.database, account, EDGES)
 
     assert (statement.opening_nanos, statement.closing_nanos, statement.rows) == (0, 0, [])
+
+
+async def test_a_ledger_begins_with_its_first_entry(ledger):
+    books, account = ledger
+    newcomer = await books.add_account()
+
+    first = await find_first_entry(books.database, account)
+
+    assert first == (await every_entry(books, account))[0][0]
+    assert await find_first_entry(books.database, newcomer) is None
+
+
+@pytest.fixture
+async def refunded(books):
+    """An account whose one request was charged 40, and given back 15; a deposit has its name."""
+    account = await books.add_account()
+    await books.deposit(account, 100, "r1")
+    key = await books.add_key(account)
+    await books.writer.post(hold(account, key, "r1", 60))
+    await books.writer.post(settle(account, key, "r1", 40, held=60))
+    await books.writer.post(
+        Refund(account_id=account, amount_nanos=15, request_id="r1", reason="slow")
+    )
+    return account
+
+
+async def test_a_request_is_told_by_its_charge_and_its_refund(books, refunded):
+    await books.deposit(refunded, 1, "r2")
+
+    lines = await list_entries_of_request(books.database, account_id=refunded, request_id="r1")
+
+    assert [
+        (line.number, line.kind, line.nanos, line.balance_after_nanos, line.reason, line.model)
+        for line in lines
+    ] == [(2, "settle", -40, 60, None, MODEL), (3, "refund", 15, 75, "slow", MODEL)]
+
+
+async def test_somebody_elses_request_is_told_to_nobody(books, refunded):
+    other = await books.add_account(5)
+
+    assert await list_entries_of_request(books.database, account_id=other, request_id="r1") == []
+
+
+async def test_a_line_says_where_money_came_from_and_which_model_took_it(books, refunded):
+    lines = await list_entries(books.database, refunded, limit=9)
+
+    assert [(line.kind, line.ref, line.source, line.model) for line in lines] == [
+        ("refund", "r1", None, MODEL),
+        ("settle", "r1", None, MODEL),
+        ("deposit", "r1", "cash_in", None),
+    ]

@@ -2,15 +2,16 @@
 
 import asyncio
 import time
+from functools import partial
 
 from altyn.catalog.load import add_builtin_models, load_catalog
 from altyn.database import engine
 from altyn.gateway.recovery import resolve_abandoned
 from altyn.ledger import workers
 from altyn.ledger.book import MAX_HOLD_MS
-from altyn.ledger.moves import KeyWindow, Note
-from altyn.ledger.workers import DEAD_AFTER_MS, list_abandoned
-from fakes.books import Books, hold, open_books
+from altyn.ledger.moves import KeyWindow, Note, Record, Resolve
+from altyn.ledger.workers import DEAD_AFTER_MS, list_abandoned, list_health, list_unknown
+from fakes.books import Books, hold, open_books, record
 
 PAUSED = f"UPDATE workers SET heartbeat_at = heartbeat_at - {DEAD_AFTER_MS + 1_000} WHERE id = $1"
 
@@ -55,6 +56,17 @@ async def test_a_heartbeat_keeps_a_process_alive(books):
     assert second.operator != owner.operator
 
 
+async def test_the_living_say_how_they_find_the_upstreams(books):
+    owners = [books.writer.owner]
+    owners += [await books.database.write(workers.start_worker) for _ in range(4)]
+    for owner, health in zip(owners, ("paused", "stopped", "one", None, "two"), strict=True):
+        await books.database.write(partial(workers.beat, owner=owner, health=health))
+    await books.change(PAUSED, owners[0].worker_id)
+    await books.database.write(partial(workers.stop_worker, worker_id=owners[1].worker_id))
+
+    assert await list_health(books.database) == ["one", "two"]
+
+
 async def leave_open(books: Books) -> int:
     await books.database.write(add_builtin_models)
     account = await books.add_account(1_000)
@@ -91,6 +103,44 @@ async def test_a_hold_beyond_its_lease_is_listed_though_its_owner_lives(books):
     await books.change("UPDATE holds SET lease_expires_at = created_at - 1 WHERE request_id = 'h1'")
 
     assert [hold.request_id for hold in await list_abandoned(books.database)] == ["h1"]
+
+
+async def test_a_hold_its_provider_is_asked_about_is_unknown_for_as_long_as_its_lease(books):
+    account = await leave_open(books)
+    await books.writer.post(Resolve(request_id="h2", account_id=account, state="unknown"))
+    await books.change(PAUSED, books.writer.owner.worker_id)
+
+    async def listed():
+        lists = [await list_abandoned(books.database), await list_unknown(books.database)]
+        return [[hold.request_id for hold in holds] for holds in lists]
+
+    asked = await listed()
+    await books.change("UPDATE holds SET lease_expires_at = 1 WHERE request_id = 'h2'")
+    given_up = await listed()
+
+    assert asked == [["h1"], ["h2"]]
+    assert given_up == [["h1", "h2"], []]
+
+
+async def test_one_hold_that_cannot_be_resolved_does_not_keep_the_others_waiting(books):
+    account = await leave_open(books)
+    catalog = await load_catalog(books.database)
+    key = (await list_unresolved(books))["h1"]
+    # Its usage record is there already, so the database refuses what would end it.
+    await books.writer.post(Record(request_id="h1", record=record(account, key, "h1", mode="test")))
+    await books.change("UPDATE holds SET created_at = 1 WHERE request_id = 'h1'")
+    await books.change(PAUSED, books.writer.owner.worker_id)
+
+    resolved = await resolve_abandoned(books.database, books.writer, catalog, {})
+
+    assert resolved == 1
+    assert set(await list_unresolved(books)) == {"h1"}
+    assert await books.balance(account) == (1_000, 100)
+
+
+async def list_unresolved(books: Books) -> dict[str, int]:
+    """Every hold with its key."""
+    return dict(await books.read("SELECT request_id, key_id FROM holds"))
 
 
 async def test_a_file_that_is_ours_alone_has_no_other_workers(sqlite_books):

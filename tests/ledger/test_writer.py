@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from altyn.database.engine import CommitUnknownError, Database, StoreUnavailableError, Work
+from altyn.database.engine import CommitUnknownError, StoreUnavailableError
 from altyn.ledger import writer as writer_module
 from altyn.ledger.moves import (
     Deposit,
@@ -22,32 +22,8 @@ from altyn.ledger.moves import (
     Refund,
     Resolve,
 )
-from fakes.books import Books, hold, open_books, record, settle
+from fakes.books import Books, Unreliable, hold, open_books, record, settle
 from fakes.ledger_process import start
-
-
-class Unreliable:
-    """A database that does what it is told to, one word for each write: `down`, `lost` (the commit
-    never came to be) or `unanswered` (it did, and nobody said so).
-    """
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.faults: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.database, name)
-
-    async def write(self, work: Work[Any]) -> Any:
-        fault = self.faults.pop(0) if self.faults else ""
-        if fault == "down":
-            raise StoreUnavailableError("down")
-        if fault == "lost":
-            raise CommitUnknownError("lost")
-        answer = await self.database.write(work)
-        if fault == "unanswered":
-            raise CommitUnknownError("unanswered")
-        return answer
 
 
 @pytest.fixture
@@ -152,6 +128,25 @@ async def test_a_hold_whose_caller_is_gone_before_the_answer_is_given_back(books
     await books.writer.drain()
 
     assert await books.balance(account) == (100, 0)
+
+
+async def test_a_deposit_whose_caller_is_gone_before_the_answer_is_made_all_the_same(books):
+    account = await books.add_account()
+
+    books.writer.post(Deposit(account_id=account, amount_nanos=5, reference="r1")).cancel()
+    await books.writer.drain()
+
+    assert await books.balance(account) == (5, 0)
+
+
+async def test_a_refusal_that_nobody_waits_for_disturbs_nobody(books):
+    account = await books.add_account()
+    key = await books.add_key(account)
+
+    books.writer.post(hold(account, key, "h1", 1)).cancel()
+    await books.deposit(account, 5)
+
+    assert await books.balance(account) == (5, 0)
 
 
 async def test_a_note_is_kept_with_its_hold(books):
@@ -403,6 +398,22 @@ async def test_a_hold_whose_commit_stays_unknown_is_given_back(
     assert unreliable.faults == []
     assert await books.balance(account) == (100, 0)
     assert await books.read("SELECT request_id FROM holds") == []
+
+
+async def test_of_a_batch_whose_commit_stays_unknown_only_the_holds_are_given_back(
+    books, unreliable, monkeypatch
+):
+    monkeypatch.setattr(writer_module, "VOID_PAUSE_S", 0)
+    account = await books.add_account(100)
+    key = await books.add_key(account)
+    unreliable.faults = ["unanswered", *["down"] * writer_module.REPLAYS]
+
+    deposit = Deposit(account_id=account, amount_nanos=5, reference="r1")
+    answers = await together(books, hold(account, key, "h1", 10), deposit)
+    await asyncio.gather(*books.writer._voiding)
+
+    assert [type(answer) for answer in answers] == [CommitUnknownError] * 2
+    assert await books.balance(account) == (105, 0)
 
 
 async def test_a_late_settlement_of_a_hold_that_was_swept_is_refused(books):

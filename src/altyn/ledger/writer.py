@@ -234,5 +234,4 @@ def _fail(waiting: _Waiting, error: Exception) -> None:
 
 
 def _ignore(future: "asyncio.Future[Balance | None]") -> None:
-    if not future.cancelled():
-        future.exception()
+    future.exception()
