@@ -222,6 +222,20 @@ def test_an_address_is_the_same_whatever_its_letters(house, idp, visitor):
     assert len(users(house)) == 1
 
 
+@pytest.mark.parametrize("email", ["anna", "a b@example.test", "a\0@example.test", "a@b@c", ""])
+def test_what_is_no_address_makes_nobody(house, idp, visitor, email):
+    idp.person["email"] = email
+
+    assert nobody_came(house, visitor, travel(visitor, idp), "has not confirmed your e-mail")
+
+
+def test_a_name_that_cannot_be_stored_is_left_out(house, idp, visitor):
+    idp.person["name"] = "Anna\0"
+
+    assert travel(visitor, idp).status_code == 303
+    assert [name for _, name, _ in users(house)] == [None]
+
+
 def test_an_account_without_a_password_is_its_owners(house, idp, visitor):
     add(house)
 
@@ -466,10 +480,12 @@ def test_a_way_that_took_too_long_ends(house, idp, visitor, monkeypatch):
 def test_whoever_says_no_there_is_told_so_here_and_still_on_the_way(house, idp, visitor):
     state = query_of(begin(visitor, "/oauth/start?next=/app/keys"))["state"]
 
-    answer = visitor.get(f"/oauth/callback?error=access_denied&state={state}")
+    with capture_logs() as logs:
+        answer = visitor.get(f"/oauth/callback?error=access_denied&state={state}")
 
     assert nobody_came(house, visitor, answer, "did not let you in")
     assert 'name="next" value="/app/keys"' in answer.text
+    assert [(entry["why"], entry["code"]) for entry in logs] == [("declined", "access_denied")]
 
 
 # Attacks on the token ----------------------------------------------------------------------------
@@ -532,6 +548,7 @@ WRONG = {
     "of nobody": {"sub": None},
     "of an empty somebody": {"sub": ""},
     "of no text": {"sub": 5},
+    "of what cannot be stored": {"sub": "a\0b"},
     "of an endless somebody": {"sub": "x" * 300},
 }
 

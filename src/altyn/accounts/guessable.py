@@ -6,7 +6,7 @@ something in front or behind. What is only weak (a quotation, a street) is not k
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,9 @@ DIGITS_MAX = 15
 
 ODD_SIGNS_MAX = 3
 """How many signs beside the runs do not make it a better one: `qwertyuiop1!`."""
+
+AROUND_MAX = 11
+"""How many digits and signs around a word do not make it a better one: a telephone number."""
 
 NAME_MIN = 3
 ROWS = (
@@ -48,7 +51,7 @@ AROUND = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 REPEATED_LENGTH_MAX = 7
 
 
-def is_guessable(password: str, *, known: Iterable[str] = ()) -> bool:
+def is_guessable(password: str, *, known: Collection[str] = ()) -> bool:
     """Whether it would be tried early. *known* are words that anybody knows of its owner: their
     address, the name of this place.
     """
@@ -60,7 +63,10 @@ def is_guessable(password: str, *, known: Iterable[str] = ()) -> bool:
         or _is_of_runs(plain)
         or _is_repeated(plain)
         or plain in {text.lower() for text in known}
-        or any(_is_of_words(core, words) for core in _cores(plain))
+        or any(
+            len(plain) - len(core) <= AROUND_MAX and _is_of_words(core, words)
+            for core in _cores(plain)
+        )
     )
 
 

@@ -106,8 +106,13 @@ class IdentityProvider:
                 return await self._exchange(discovery, journey, code)
         except (AuthlibBaseError, JoseError) as error:
             raise _refused("doubtful", error) from None
-        except Exception as error:  # noqa: BLE001 -- a traceback shows local variables: tokens, here
+        except Exception as error:  # noqa: BLE001 -- its own words may quote a token: not one is logged
             raise _refused("away", error) from None
+
+    def decline(self, code: str) -> SignInRefusedError:
+        """What to raise of a browser that comes back with an error (RFC 6749, 4.1.2.1)."""
+        _note("declined", code=code)
+        return SignInRefusedError("declined")
 
     async def _exchange(self, discovery: Discovery, journey: Journey, code: str) -> Identity:
         async with self._client(discovery) as client:
@@ -131,7 +136,7 @@ class IdentityProvider:
             email=email.strip().lower() if isinstance(email, str) else None,
             # Amazon's Cognito says it as a text.
             email_verified=claims.get("email_verified") in (True, "true"),
-            name=name[:NAME_LENGTH_MAX] if isinstance(name, str) else None,
+            name=name[:NAME_LENGTH_MAX] if isinstance(name, str) and name.isprintable() else None,
         )
 
     # The token --------------------------------------------------------------------------------
@@ -162,7 +167,7 @@ class IdentityProvider:
             },
         )
         claims.validate(leeway=LEEWAY_S)
-        if len(claims["sub"]) > SUBJECT_LENGTH_MAX:
+        if len(claims["sub"]) > SUBJECT_LENGTH_MAX or not claims["sub"].isprintable():
             raise InvalidClaimError("sub")
         return dict(claims)
 
@@ -261,12 +266,15 @@ def _age_s(kept: tuple[float, object]) -> float:
 
 
 def _refused(reason: str, error: Exception) -> SignInRefusedError:
-    # Not the error's own words: a provider may put anything into them, the token too.
-    code = str(getattr(error, "error", ""))
-    log.warning(
-        "identity_refused",
-        why=type(error).__name__,
-        code=code if ERROR_CODE.fullmatch(code) else "",
+    _note(
+        type(error).__name__,
+        code=str(getattr(error, "error", "")),
         claim=str(getattr(error, "claim", "")),
     )
     return SignInRefusedError(reason)
+
+
+def _note(why: str, *, code: str, claim: str = "") -> None:
+    # Not the error's own words: a provider may put anything into them, the token too.
+    known = code if ERROR_CODE.fullmatch(code) else ""
+    log.warning("identity_refused", why=why, code=known, claim=claim)

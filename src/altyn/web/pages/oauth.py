@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from altyn.accounts.identities import Identity, connect, disconnect, find_candidate, find_user_of
 from altyn.accounts.password import LENGTH_MAX, check_password
-from altyn.accounts.store import Profile, add_user, confirm_email, find_password
+from altyn.accounts.store import Profile, add_user, confirm_email, find_password, normal_email
 from altyn.database.engine import Transaction, now_ms
 from altyn.errors import AlreadyExistsError, NotFoundError, OperatorError
 from altyn.web.half_way import (
@@ -129,7 +129,7 @@ async def _arrive(visit: Visit, provider: "IdentityProvider", journey: Journey |
     ):
         raise SignInRefusedError("stale")
     if visit.query("error") or not visit.query("code"):
-        raise SignInRefusedError("declined")
+        raise provider.decline(visit.query("error"))
     identity = await provider.finish(journey, code=visit.query("code"))
     user_id = await find_user_of(visit.shop.database, identity)
     if user_id is None:
@@ -143,7 +143,11 @@ async def _meet(
     """Somebody who comes for the first time: their account, or a new one."""
     if identity.email is None or not identity.email_verified:
         raise SignInRefusedError("unconfirmed")
-    candidate = await find_candidate(visit.shop.database, identity.email)
+    try:
+        email = normal_email(identity.email)
+    except OperatorError:
+        raise SignInRefusedError("unconfirmed") from None
+    candidate = await find_candidate(visit.shop.database, email)
     if candidate is None:
         return await _enter(visit, await _add(visit, identity, journey), journey)
     if not candidate.may_be_claimed:
@@ -183,8 +187,6 @@ async def _add(visit: Visit, identity: Identity, journey: Journey) -> int:
     except AlreadyExistsError:
         # In the moment between somebody has made one: it is met like any other.
         raise SignInRefusedError("stale") from None
-    except OperatorError:
-        raise SignInRefusedError("unconfirmed") from None
 
 
 async def _connect(
