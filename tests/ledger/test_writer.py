@@ -503,6 +503,21 @@ async def test_the_tables_themselves_refuse_what_must_never_be(books):
             await books.change(sql)
 
 
+@pytest.mark.parametrize("theirs", [0, 7])
+async def test_what_another_process_settled_meanwhile_is_ours_only_if_it_is_the_same(
+    books: Books, theirs: int
+) -> None:
+    account = await books.add_account(100)
+    key = await books.add_key(account)
+    await books.writer.post(hold(account, key, "h1", 10))
+    await books.writer.post(settle(account, key, "h1", theirs, held=10))
+
+    (said,) = await books.writer._write([settle(account, key, "h1", 7, held=10)], replay=True)
+
+    assert isinstance(said, HoldAlreadyResolvedError) == (theirs != 7)
+    assert await books.balance(account) == (100 - theirs, 0)
+
+
 async def test_who_begins_while_a_commit_is_looked_for_is_told_at_once(
     books: Books, unreliable: Unreliable
 ) -> None:

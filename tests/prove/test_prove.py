@@ -35,11 +35,11 @@ def prove(*words: str, timeout_s: float = PROVE_S) -> tuple[int, dict]:
 @pytest.mark.parametrize(
     ("parts", "times"),
     [
-        (("ledger-kills", "disk"), "0.3"),
+        (("ledger-kills", "disk"), "0.2"),
         (("gateway-kills",), "0.3"),
-        (("simulation", "races"), "0.4"),
-        (("fleet",), "0.3"),
-        (("bad-days", "clocks", "revocation", "breaches", "backup"), "0.3"),
+        (("simulation", "races"), "0.2"),
+        (("fleet",), "0.2"),
+        (("bad-days", "clocks", "revocation", "breaches", "backup"), "0.2"),
     ],
 )
 def test_everything_holds(parts, times):

@@ -13,7 +13,7 @@ from altyn.prove.simulation import Seed, simulate
 from altyn.prove.virtual import run, virtual_time
 from altyn.prove.world import World, make_world
 
-REGRESSIONS: list[int] = []
+REGRESSIONS: list[int] = [3257514193]
 """Seeds that have failed once. They must never again."""
 
 CALLS = 60

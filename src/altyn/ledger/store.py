@@ -48,7 +48,7 @@ HOLDS_NOTED = rows(
 )
 SPENDS = rows("key_spends", "key_id, window_at", "key_id, window_at, spent_nanos, held_nanos")
 REFERENCES = rows("entries", "kind, ref", "kind text, ref text, amount_nanos, chain_account_id")
-RECORDED = rows("usage_records", "request_id", "request_id text")
+RECORDED = rows("usage_records", "request_id", "request_id text, charge_nanos")
 ENTRIES = rows(
     "entries",
     "id",
@@ -91,7 +91,8 @@ async def load(tx: Transaction, book: Book, moves: Sequence[Move]) -> None:
         book.spends[key_id, window_at] = Spend(spent_nanos, held_nanos)
     for kind, ref, amount_nanos, account_id in await tx.fetch_rows(REFERENCES, references):
         book.references[kind, ref] = Entered(amount_nanos, account_id)
-    book.recorded.update(request_id for (request_id,) in await tx.fetch_rows(RECORDED, record_ids))
+    for request_id, charge_nanos in await tx.fetch_rows(RECORDED, record_ids):
+        book.recorded[request_id] = charge_nanos
 
 
 Keys = list[tuple[object, ...]]
@@ -118,6 +119,8 @@ def _needs(moves: Sequence[Move], *, replay: bool) -> tuple[Keys, Keys, Keys, Ke
                 hold_ids.append((move.request_id,))
                 if move.key_id is not None and move.key_window_at is not None:
                     spend_keys.add((move.key_id, move.key_window_at))
+                if replay:
+                    record_ids.append((move.request_id,))
             case Deposit() | Refund():
                 account_ids.add(move.account_id)
             case Record() if replay:

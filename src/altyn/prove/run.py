@@ -198,7 +198,10 @@ def prove(
     with open_places(database_url) as places:
         report.postgresql = _postgres_version(places)
         for place in places:
+            told = time.monotonic()
             for row in _rows(place, size, only, report.seed, soak_minutes):
+                row.seconds = round(row.seconds or time.monotonic() - told, 1)
+                told = time.monotonic()
                 report.rows.append(row)
                 tell(row)
     report.seconds = round(time.monotonic() - began, 1)

@@ -6,9 +6,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -21,7 +22,8 @@ from altyn.catalog.route import add_route
 from altyn.chat import Usage
 from altyn.control.line import Question, Reply, find_socket
 from altyn.database.address import open_database
-from altyn.database.engine import Database, Transaction
+from altyn.database.bulk import Row
+from altyn.database.engine import Database, StoreUnavailableError, Transaction
 from altyn.database.seal import Seal, load_root
 from altyn.keys.store import KeyRules, create_key
 from altyn.ledger import workers
@@ -115,9 +117,15 @@ class Nursery:
         return Node(int(await self._mother.stdout.readline()), orders.port)
 
     async def close(self) -> None:
-        if self._mother is not None and self._mother.stdin is not None:
-            self._mother.stdin.close()
-            await self._mother.wait()
+        """The nodes that are left end with it: each has its output, and would keep us waiting."""
+        if self._mother is None:
+            return
+        assert self._mother.stdin is not None
+        self._mother.stdin.close()
+        try:
+            await asyncio.wait_for(self._mother.wait(), STOP_S)
+        except TimeoutError:
+            self._mother.kill()
 
 
 async def _begin(words: str, *, stdin: int) -> asyncio.subprocess.Process:
@@ -131,6 +139,26 @@ async def _begin(words: str, *, stdin: int) -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
+
+
+class PatientBooks:
+    """A database whose reads outlast its restart: connections are found dead one by one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    async def read(self, sql: str, *values: Any) -> Sequence[Row]:
+        deadline = time.monotonic() + patiently(READY_S)
+        while True:
+            try:
+                return await self._database.read(sql, *values)
+            except StoreUnavailableError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.05)
 
 
 class Shop:
@@ -151,7 +179,7 @@ class Shop:
         self.payments = 0
         self.account_id = 0
         # Read only, beside the server that has the file: it is never opened for writing here.
-        self.books: Database = open_database(url)
+        self.books: Database = PatientBooks(open_database(url))
 
     @property
     def settings(self) -> Settings:
