@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -64,6 +65,34 @@ async def test_nobody_is_added_twice(database):
         await database.write(lambda tx: add_user(tx, "A@EXAMPLE.TEST"))
 
     assert len(await list_users(database)) == 1
+
+
+async def test_of_two_who_come_at_once_with_one_address_one_is_added(postgres_url):
+    """On SQLite there is one writer, and no such moment."""
+    database = open_database(postgres_url)
+    await database.open()
+    added = asyncio.Event()
+
+    async def slowly(tx):
+        user_id = await add_user(tx, "a@example.test")
+        added.set()
+        # The other one looks now, and sees nobody.
+        await asyncio.sleep(0.1)
+        return user_id
+
+    async def meanwhile():
+        await added.wait()
+        return await database.write(lambda tx: add_user(tx, "a@example.test"))
+
+    first, second = await asyncio.gather(
+        database.write(slowly), meanwhile(), return_exceptions=True
+    )
+
+    assert isinstance(second, AlreadyExistsError)
+    assert [user.id for user in await list_users(database)] == [first]
+    rows = await database.read("SELECT id FROM accounts WHERE kind = 'customer'")
+    assert len(rows) == 1
+    await database.close()
 
 
 async def test_who_is_not_there_is_not_found(database):

@@ -87,9 +87,10 @@ async def add_user(
         address,
         now_ms(),
     )
-    ((user_id,),) = await tx.fetch(
+    added = await tx.fetch(
         "INSERT INTO users (account_id, email, password_hash, operator_role, created_at, name,"
-        " language, zone) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
+        " language, zone) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        " ON CONFLICT (email) DO NOTHING RETURNING id",
         account_id,
         address,
         password_hash,
@@ -99,7 +100,10 @@ async def add_user(
         chosen.language,
         chosen.zone,
     )
-    return int(user_id)
+    if not added:
+        # Somebody was added while we looked: the account goes back with this transaction.
+        raise AlreadyExistsError(f"There is a user {address} already.")
+    return int(added[0][0])
 
 
 async def is_known(tx: Transaction, email: str) -> bool:
