@@ -37,7 +37,10 @@ TIMES = 100
 MODELS = tuple(f"vendor/model-{number}" for number in range(8))
 STATUSES = ("success",) * 97 + ("error", "error", "cancelled")
 PAGES = (
+    "/app",
+    "/app/go?q=model",
     "/app/usage",
+    "/app/usage?mode=live",
     "/app/usage?group=day&show=tokens&period=7d",
     "/app/usage?group=key&model=vendor/model-1",
     "/app/usage?period=today",

@@ -169,3 +169,13 @@ def test_a_request_is_accessible_and_fits(spender, open_page, language, outcome)
     if language == "ru":
         assert_russian(page, allowed=frozenset({"slow"}))
     spender.person.client.headers["accept-language"] = "en"
+
+
+@pytest.mark.parametrize("query", ["", "?status=error", "?mode=live&period=7d", "?period=today"])
+def test_the_columns_over_time_add_up_to_the_total(spender, query):
+    page = spender.person.get(f"/app/requests{query}").text
+
+    table = page.split('aria-label="Requests over time"')[1].split("</table>")[0]
+    counts = re.findall(r'</th><td class="number">([\d,]+)</td>', table)
+    total = re.search(r"<p>([\d,]+) requests?", page)[1]
+    assert sum(int(count.replace(",", "")) for count in counts) == int(total.replace(",", ""))

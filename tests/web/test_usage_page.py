@@ -224,6 +224,34 @@ def test_an_account_without_requests_is_told_what_to_do(customer):
     assert "<tfoot>" not in page
 
 
+def test_the_speed_of_the_filter_is_that_of_its_records(cabinet, spender):
+    page = spender.person.get("/app/usage?status=cancelled").text
+
+    rows = cabinet.read(
+        "SELECT latency_ms FROM usage_records WHERE account_id = $1 AND status = 'cancelled'"
+        " AND created_at >= $2 ORDER BY latency_ms",
+        spender.person.account_id,
+        now_ms() // DAY_MS * DAY_MS - 29 * DAY_MS,
+    )
+    times = [latency_ms for (latency_ms,) in rows]
+    half, most = times[-(-len(times) // 2) - 1], times[-(-len(times) * 95 // 100) - 1]
+    assert f"half within {ENGLISH.seconds(half)} · 95% within {ENGLISH.seconds(most)}" in page
+    assert f"of the newest {len(times)} request" in page
+
+
+def test_a_first_token_that_nobody_saw_came_after_no_data_and_not_after_0_s(cabinet, spender):
+    ((at,),) = cabinet.read(
+        "SELECT created_at FROM usage_records WHERE request_id = $1",
+        spender.requests["free_upstream_error"],
+    )
+    begins, ends = ENGLISH.address_time(at), ENGLISH.address_time(at + 60_000)
+    page = spender.person.get(f"/app/usage?period=custom&from={begins}&to={ends}").text
+
+    assert "of the newest 1 request" in page
+    assert "of the first token: no data" in page
+    assert '<strong>First token</strong></figcaption>\n<p class="quiet nothing">no data</p>' in page
+
+
 def test_nobody_sees_anothers_numbers_whatever_they_ask_for(cabinet, spender, customer):
     key_id = spender.keys[0]
     paths = [
