@@ -36,6 +36,5 @@ async def test_a_fault_of_ours_while_settling_is_an_answer_and_not_silence():
     attempt = Attempt(BrokenDesk(), take(), slot, listener=None, gone=lambda: False)
 
     with pytest.raises(RuntimeError):
-        await attempt.receipt
-    await attempt.task
+        await attempt.run()
     assert slot.left

@@ -149,8 +149,8 @@ class Chats:
     # Whole ------------------------------------------------------------------------------------
 
     async def _serve_whole(self, request: Request, order: Order, slot: Slot) -> Reply:
-        attempt = self.desk.start(order, slot, listener=None, gone=request.line.has_left)
-        receipt = await attempt.receipt
+        attempt = self.desk.take(order, slot, listener=None, gone=request.line.has_left)
+        receipt = await attempt.run()
         if receipt.error is not None or receipt.answer is None:
             raise receipt.error or InternalError
         order = attempt.order  # of the model that served
@@ -186,10 +186,11 @@ class Chats:
         writer = EventWriter(
             request, order=order, headers=lambda served: self._headers(served, slot, now)
         )
-        attempt = self.desk.start(order, slot, listener=writer, gone=lambda: False)
+        attempt = self.desk.take(order, slot, listener=writer, gone=lambda: False)
+        task = attempt.begin()
         left = asyncio.ensure_future(_hang_up(request, attempt))
         try:
-            receipt = await self._wait(attempt, writer)
+            receipt = await self._wait(attempt, task, writer)
         finally:
             left.cancel()
         if receipt.error is not None:
@@ -200,7 +201,9 @@ class Chats:
             await writer.end(self._usage(receipt) if asked_usage else None)
         return receipt
 
-    async def _wait(self, attempt: Attempt, writer: EventWriter) -> Receipt:
+    async def _wait(
+        self, attempt: Attempt, task: asyncio.Task[Receipt], writer: EventWriter
+    ) -> Receipt:
         """Wait for the end of the attempt, and say something in every quiet quarter of a minute."""
         while True:
             quiet_s = time.monotonic() - writer.written_s
@@ -208,9 +211,9 @@ class Chats:
                 await writer.keep_alive()
                 quiet_s = 0.0
             wait_s = max(QUIET_S - quiet_s, 0.1)
-            done, _ = await asyncio.wait((attempt.receipt,), timeout=wait_s)
+            done, _ = await asyncio.wait((task,), timeout=wait_s)
             if done:
-                return attempt.receipt.result()
+                return task.result()
 
     # What both tell ---------------------------------------------------------------------------
 

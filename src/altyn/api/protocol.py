@@ -1,6 +1,7 @@
 """The HTTP protocol: uvicorn's, with limits on the head of a request and errors of ours."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import (
@@ -21,6 +22,10 @@ REFUSAL = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
     b"x-request-id: req_%b\r\nconnection: close\r\n\r\n%b"
 )
+
+
+_serving: "set[asyncio.Task[None] | None]" = set()
+"""The loop itself keeps no task alive."""
 
 
 class HeadTooLargeError(Exception):
@@ -92,6 +97,7 @@ class LimitedProtocol(HttpToolsProtocol):
     head_since_s = 0.0
     head_bytes = 0
     piece_bytes = 0
+    idle_since_s = 0.0
     clock: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -131,6 +137,31 @@ class LimitedProtocol(HttpToolsProtocol):
             if self.scope["http_version"] == old_http.VERSION:
                 old_http.answer_without_chunks(self.cycle)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Serve a request in a task that the server does not know.
+
+        What uvicorn knows it cancels when a stop takes too long, and in a whole call that would be
+        the settlement. Our own stop ends whoever still asks an upstream: see `Desk.close`.
+        """
+        task = self.loop.create_task(self._serve(cycle, app))
+        _serving.add(task)
+
+    async def _serve(self, cycle: RequestResponseCycle, app: Any) -> None:
+        try:
+            await cycle.run_asgi(app)
+        finally:
+            _serving.discard(asyncio.current_task())
+
+    def on_response_complete(self) -> None:
+        """uvicorn's, but for the timer: it would set one for each answer and cancel it again."""
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.idle_since_s = self.loop.time()
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- ours says the same, as JSON
         self._refuse("http")
 
@@ -144,13 +175,20 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     # One timer for each connection, not for each request: a look every half minute finds the head
-    # that is sent a letter at a time, and the connection that says nothing at all.
+    # that is sent a letter at a time, the connection that says nothing at all, and the one that is
+    # kept but not used.
 
     def _look_later(self) -> None:
         self.clock = self.loop.call_later(HEAD_TIMEOUT_S, self._look)
 
     def _look(self) -> None:
-        if self.in_head and self.loop.time() - self.head_since_s >= HEAD_TIMEOUT_S:
+        now = self.loop.time()
+        if self.in_head:
+            late = now - self.head_since_s >= HEAD_TIMEOUT_S
+        else:
+            idle = self.cycle is None or self.cycle.response_complete
+            late = idle and now - self.idle_since_s >= self.timeout_keep_alive
+        if late:
             self.transport.close()
         else:
             self._look_later()

@@ -1,14 +1,15 @@
-"""One call to an upstream and the money for it, in a task of its own.
+"""One call to an upstream and the money for it, in a task that nobody cancels but `stop`.
 
-The task outlives the request: a caller who hangs up changes who listens, not what is settled.
-Measured: settling in the `finally` of a response ran for 0 of 40 callers who hung up; in a task of
-its own, for 40 of 40.
+A caller who hangs up changes who listens, not what is settled. Measured: settling in the `finally`
+of a response that is cancelled ran for 0 of 40 callers who hung up; in a task that goes on, for 40
+of 40. A streamed attempt has a task of its own, beside the one that writes to the caller; a whole
+one runs in its request's, which the server leaves alone: see `LimitedProtocol`.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from msgspec import Struct
@@ -70,7 +71,9 @@ class Receipt(Struct, frozen=True):
 
 
 class Attempt:
-    """Serve one order and settle it. `receipt` is there when both are done."""
+    """Serve one order and settle it: `run`, or `begin` to go on beside it."""
+
+    task: "asyncio.Task[Any]"
 
     def __init__(
         self,
@@ -87,7 +90,6 @@ class Attempt:
         self.orders = (order, *order.fallbacks)
         self.slot = slot
         self.listener = listener
-        self.receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self.started_s = time.monotonic()
         self.first_token_s: float | None = None
         self.left_s: float | None = None
@@ -101,7 +103,6 @@ class Attempt:
         self.stop_fault: Fault | None = None
         self.stopped = False
         self.served = False
-        self.task = asyncio.create_task(self._run())
         self._stream: Stream | None = None
         self._usage: Usage | None = None
         self._answer: Answer | None = None
@@ -126,19 +127,23 @@ class Attempt:
 
     # The task ---------------------------------------------------------------------------------
 
-    async def _run(self) -> None:
+    async def run(self) -> Receipt:
+        """Serve and settle in the running task. Raises nothing but a fault of ours."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.task = task
         try:
-            receipt = await self._serve_and_settle()
-        except Exception as error:
-            # Without an answer the caller would wait for ever for a fault of ours.
+            return await self._serve_and_settle()
+        except Exception:
             log.critical("attempt_not_settled", request_id=self.order.request_id, exc_info=True)
-            if not self.receipt.done():
-                self.receipt.set_exception(error)
-        else:
-            if not self.receipt.done():
-                self.receipt.set_result(receipt)
+            raise
         finally:
             self.slot.leave()
+
+    def begin(self) -> "asyncio.Task[Receipt]":
+        """Serve and settle in a task of its own."""
+        self.task = task = asyncio.create_task(self.run())
+        return task
 
     async def _serve_and_settle(self) -> Receipt:
         reach("dispatch")

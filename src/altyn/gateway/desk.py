@@ -103,10 +103,10 @@ class Desk:
         reach("held")
         return balance
 
-    def start(
+    def take(
         self, order: Order, slot: Slot, *, listener: Listener | None, gone: Callable[[], bool]
     ) -> Attempt:
-        """Ask the upstream, in a task that settles in the end whoever is still listening.
+        """An attempt at what is held, to `run` or `begin` now: it settles in the end whoever listens.
 
         *gone* tells, when the answer is complete, whether the caller has left meanwhile.
         """

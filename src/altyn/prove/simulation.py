@@ -298,7 +298,7 @@ class Seed:
                 return
             one.held = True
             listener = Listener(self.chance) if order.chat.stream else None
-            attempt = node.desk.start(order, slot, listener=listener, gone=lambda: False)
+            attempt = node.desk.take(order, slot, listener=listener, gone=lambda: False)
             await self._listen(node, attempt, one)
         except AltynError as error:
             if error.status not in REFUSALS:
@@ -322,7 +322,8 @@ class Seed:
 
     async def _listen(self, node: Node, attempt: Attempt, one: Asked) -> None:
         """Until it has ended, or its process has: some leave before."""
-        ends = (attempt.receipt, node.died)
+        task = attempt.begin()
+        ends = (task, node.died)
         leaves_after_s = self.chance.random() if self.chance.random() < 0.2 else None
         done, _ = await asyncio.wait(
             ends, timeout=leaves_after_s, return_when=asyncio.FIRST_COMPLETED
@@ -330,8 +331,8 @@ class Seed:
         if not done:
             attempt.leave()
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        if attempt.receipt.done():
-            receipt: Receipt = attempt.receipt.result()
+        if node.alive or (task.done() and not task.cancelled() and task.exception() is None):
+            receipt = task.result()
             one.outcome = receipt.verdict.outcome
             one.charged_nanos = receipt.verdict.charge_nanos
 

@@ -63,7 +63,7 @@ async def _call(visit: Visit, key: Key) -> Trial:
     )
     await desk.hold(order)
     slot = Limits().enter_local(account_id=key.account_id, account=NO_RATES, key_id=key.id)
-    receipt = await desk.start(order, slot, listener=None, gone=lambda: False).receipt
+    receipt = await desk.take(order, slot, listener=None, gone=lambda: False).run()
     if receipt.error is not None or receipt.answer is None:
         raise receipt.error or AltynError
     usage = receipt.verdict.usage
