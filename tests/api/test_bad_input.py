@@ -142,6 +142,30 @@ def test_a_connection_that_says_nothing_is_cut(house, monkeypatch):
         assert wire.is_closed()
 
 
+@pytest.fixture
+def impatient(house, monkeypatch):
+    """A server that looks at its connections all the time, and keeps none that is not used."""
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(house._server.config, "timeout_keep_alive", 0.1)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_connection_that_is_kept_and_not_used_is_cut(house, alice):
+    with Wire(house.url) as wire:
+        wire.send(head(alice.test_key, length(BODY)) + BODY)
+        assert wire.hear().status == 200
+        assert wire.is_closed()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_connection_that_waits_for_its_answer_is_not_cut(house, alice):
+    body = BODY.replace(b"Say hello", b"!slow 1")
+
+    with Wire(house.url) as wire:
+        wire.send(head(alice.test_key, length(body)) + body)
+        assert wire.hear().status == 200
+
+
 def test_requests_one_after_the_other_without_waiting_are_answered_in_order(house, alice):
     one = head(alice.test_key, length(BODY)) + BODY
     other = one.replace(b"Say hello", b"Say adieu")

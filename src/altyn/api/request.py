@@ -25,6 +25,8 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 JSON = b"application/json"
 ALWAYS = b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
 BODY_TIMEOUT_S = 30.0
+LINE = "altyn.line"
+"""Where the connection stands in the scope; `web/call.py` names it too, which imports nothing of us."""
 KEY_MARK = re.compile(r"sk_(?:live|test)_")
 WISH = re.compile(
     r"\s*(?P<language>[a-z]{1,8})(?:-[a-z0-9]{1,8})*\s*(?:;\s*q=(?P<quality>[01](?:\.\d{0,3})?)\s*)?"
@@ -88,7 +90,7 @@ class Request:
         self.scope = scope
         self.receive = receive
         self.send = send
-        self.line: Line = scope["altyn.line"]
+        self.line: Line = scope[LINE]
         self.request_id = request_id
         self.method: str = scope["method"]
         self.path: str = scope["path"]
