@@ -116,7 +116,7 @@ def split_target(target: bytes) -> tuple[str, bytes, bytes]:
 
 _split_again = lru_cache(maxsize=256)(split_target)
 SPLIT_AGAIN_BYTES = 80
-"""Targets up to this long are remembered: those of the API are few, others would fill the memory."""
+"""Targets up to this long are remembered: the API has few, and others would fill the memory."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -127,6 +127,7 @@ class LimitedProtocol(HttpToolsProtocol):
     head_bytes = 0
     piece_bytes = 0
     idle_since_s = 0.0
+    cycle: CallerLine | None  # type: ignore[assignment]  # uvicorn's type forgets the None
     clock: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -138,7 +139,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.clock is not None:
             self.clock.cancel()
         super().connection_lost(exc)
-        self.cycle = None  # type: ignore[assignment]  # it knows us: see `CallerLine.run_asgi`
+        self.cycle = None  # it knows us: see `CallerLine.run_asgi`
 
     def data_received(self, data: bytes) -> None:
         self.piece_bytes = len(data)
@@ -176,7 +177,7 @@ class LimitedProtocol(HttpToolsProtocol):
         version = self.parser.get_http_version()
         split = _split_again if len(self.url) <= SPLIT_AGAIN_BYTES else split_target
         path, raw_path, query = split(self.url)
-        self.scope = scope = {  # type: ignore[assignment]  # uvicorn's type has not our key
+        scope: dict[str, Any] = {
             "type": "http",
             "asgi": ASGI,
             "http_version": version,
@@ -191,7 +192,7 @@ class LimitedProtocol(HttpToolsProtocol):
             "headers": self.headers,
         }
         line = scope[LINE] = CallerLine(
-            scope,  # type: ignore[arg-type]  # as above
+            scope,  # type: ignore[arg-type]  # uvicorn's type has not our key
             self.transport,
             self.flow,
             self.logger,

@@ -26,7 +26,7 @@ JSON = b"application/json"
 ALWAYS = b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
 BODY_TIMEOUT_S = 30.0
 LINE = "altyn.line"
-"""Where the connection stands in the scope; `web/call.py` names it too, which imports nothing of us."""
+"""Where the connection stands in the scope. `web/call.py` has to name it again."""
 KEY_MARK = re.compile(r"sk_(?:live|test)_")
 WISH = re.compile(
     r"\s*(?P<language>[a-z]{1,8})(?:-[a-z0-9]{1,8})*\s*(?:;\s*q=(?P<quality>[01](?:\.\d{0,3})?)\s*)?"

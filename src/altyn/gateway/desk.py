@@ -106,7 +106,7 @@ class Desk:
     def take(
         self, order: Order, slot: Slot, *, listener: Listener | None, gone: Callable[[], bool]
     ) -> Attempt:
-        """An attempt at what is held, to `run` or `begin` now: it settles in the end whoever listens.
+        """An attempt at what is held, to `run` or `begin` now: it settles whoever listens.
 
         *gone* tells, when the answer is complete, whether the caller has left meanwhile.
         """

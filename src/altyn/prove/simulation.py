@@ -18,7 +18,7 @@ from altyn.catalog.price import Price
 from altyn.chat import ChatBody, ChatEvent, UserMessage
 from altyn.database.engine import StoreUnavailableError
 from altyn.errors import AltynError
-from altyn.gateway.attempt import Attempt, Receipt
+from altyn.gateway.attempt import Attempt
 from altyn.gateway.desk import Desk
 from altyn.gateway.meter import Meter
 from altyn.gateway.order import Order, take_order
