@@ -1,5 +1,7 @@
 """One way to read and write both databases: what every caller may rely on."""
 
+import os
+
 import pytest
 
 from altyn.database.address import open_database
@@ -87,3 +89,18 @@ def test_request_ids_sort_by_time_and_never_repeat():
     assert len(set(ids)) == 1_000
     assert [name[:12] for name in ids] == sorted(name[:12] for name in ids)
     assert {len(name) for name in ids} == {28}
+
+
+def test_a_forked_process_makes_numbers_of_its_own():
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.write(writing, new_request_id().encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+    theirs, ours = os.read(reading, 100).decode(), new_request_id()
+
+    os.close(reading)
+    os.close(writing)
+    assert theirs[12:] != ours[12:]

@@ -5,6 +5,7 @@ number. A transaction is an async function of a `Transaction`. On PostgreSQL it 
 loop; on SQLite in the thread that owns the only writing connection, where nothing in it ever waits.
 """
 
+import os
 import random
 import secrets
 import time
@@ -102,6 +103,8 @@ def now_ms() -> int:
 
 
 _numbers = random.Random(secrets.randbits(128))  # noqa: S311 -- an id is a name, not a secret: owners are checked
+# A forked process goes on from the same state: its calls would have the names of its sister's.
+os.register_at_fork(after_in_child=lambda: _numbers.seed(secrets.randbits(128)))
 
 
 def new_request_id() -> str:
