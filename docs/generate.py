@@ -22,7 +22,8 @@ from altyn.api.openapi import ANSWERS, FILTERS
 from altyn.api.routes import ROUTES
 from altyn.catalog.model import Model, builtin_models
 from altyn.cli import app
-from altyn.errors import MESSAGES, AltynError
+from altyn.error_texts import MESSAGES
+from altyn.errors import AltynError
 from altyn.gateway.meter import Meter
 from altyn.gateway.refusals import list_api_errors
 from altyn.settings import FILE, SETTINGS, SettingDoc

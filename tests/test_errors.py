@@ -3,10 +3,8 @@ import string
 import pytest
 
 from altyn import errors
+from altyn.error_texts import LANGUAGES, MESSAGES, REASONS
 from altyn.errors import (
-    LANGUAGES,
-    MESSAGES,
-    REASONS,
     AltynError,
     InvalidParameterError,
     OperatorError,

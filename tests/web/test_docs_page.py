@@ -13,7 +13,7 @@ from people import Person, sign_in
 from altyn.api import wire
 from altyn.api.openapi import FILTERS
 from altyn.chat import ChatBody
-from altyn.errors import MESSAGES
+from altyn.error_texts import MESSAGES
 from altyn.gateway.refusals import list_api_errors
 from altyn.web import manual
 from altyn.web.assets import read_asset

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, unquote_plus
 import msgspec
 from msgspec import Struct
 
+from altyn.error_texts import LANGUAGES
 from altyn.errors import (
-    LANGUAGES,
     BodyTooLargeError,
     InvalidJsonError,
     InvalidParameterError,

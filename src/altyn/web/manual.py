@@ -8,7 +8,8 @@ import re
 
 from msgspec import Struct
 
-from altyn.errors import MESSAGES, AltynError
+from altyn.error_texts import MESSAGES
+from altyn.errors import AltynError
 from altyn.gateway.refusals import list_api_errors
 from altyn.web.texts import N_
 
