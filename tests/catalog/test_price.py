@@ -693,6 +693,12 @@ def test_what_is_no_price_is_refused(text):
         price_of(PriceDecimals(input=text, output="1"))
 
 
+def test_the_dearest_price_that_can_be_set_is_a_million_for_a_million_tokens():
+    price = price_of(PriceDecimals(input="1000000", output="0"))
+
+    assert price.input == PRICE_MAX
+
+
 def test_the_dearest_price_can_be_quoted_in_a_bigint():
     dearest = Price(input=PRICE_MAX, output=PRICE_MAX)
 
@@ -711,11 +717,17 @@ def test_a_price_says_nothing_of_what_it_does_not_have():
 
     assert price.document == '{"input":3000000000,"output":15000000000}'
     assert decimals(price) == {"input": "3", "output": "15"}
+    assert msgspec.to_builtins(PriceDecimals(**decimals(price))) == decimals(price)
 
 
 def test_a_document_with_an_unknown_kind_is_refused():
     with pytest.raises(msgspec.ValidationError):
         read_price('{"input":1,"output":2,"inptu":3}')
+
+
+def test_a_kind_that_is_misspelt_is_no_price_of_any_kind():
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"input": "1", "output": "2", "inptu": "3"}, PriceDecimals)
 
 
 def test_the_charge_of_a_recorded_fraction_rounds_like_the_providers_own_figure():

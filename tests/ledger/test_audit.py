@@ -201,6 +201,10 @@ async def test_the_auditor_finds_what_no_balance_shows(lived_in):
     }
 
 
+async def test_the_auditor_of_a_house_without_customers_finds_nothing(sqlite_books):
+    assert await Auditor(sqlite_books.database).look() == []
+
+
 async def test_the_auditor_tells_whose_balance_was_changed(lived_in):
     books, account = lived_in
     change = "UPDATE accounts SET posted_nanos = posted_nanos + $2 WHERE id = $1"

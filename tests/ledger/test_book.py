@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from altyn.ledger.book import Account, Book, Spend, chain_hash
+from altyn.ledger.book import MAX_HOLD_MS, MAX_UNKNOWN_MS, Account, Book, Spend, chain_hash
 from altyn.ledger.moves import (
     OPERATOR_KINDS,
     Deposit,
     Hold,
     KeyWindow,
+    Lose,
     Loss,
     Note,
     Record,
@@ -378,6 +379,27 @@ def test_a_loss_is_in_no_customers_chain():
     assert loss.chain_account_id is None
 
 
+def test_a_hold_that_ends_in_its_batch_is_not_marked_unknown_as_well():
+    stage = Stage()
+
+    for line in ("deposit alice 9", "hold alice h1 5", "hold alice h2 4"):
+        stage.play(line)
+    for line in ("doubt h1", "doubt h2", "void h1"):
+        assert stage.play(line) == "ok"
+
+    assert stage.book.unknown == [("h2", "unknown", 1_000 + MAX_UNKNOWN_MS)]
+    assert stage.book.resolved == [("h1",)]
+
+
+def test_what_a_swept_answer_cost_is_one_loss_in_a_batch():
+    book = Stage().book
+
+    for _ in range(2):
+        book.post(Lose(request_id="h1", loss=Loss(3, "settled_late")))
+
+    assert [(entry.kind, entry.amount_nanos) for entry in book.entries] == [("loss", 3)]
+
+
 def test_only_the_last_note_of_a_request_is_written():
     book = Stage().book
 
@@ -395,3 +417,9 @@ def test_a_record_that_is_there_already_is_not_written_again():
         book.post(Record(request_id=request, record=request))
 
     assert book.records == ["t2"]
+
+
+def test_a_hold_ends_after_a_quarter_of_an_hour_and_a_provider_is_asked_for_ten_minutes():
+    minutes = [length_ms / 60_000 for length_ms in (MAX_HOLD_MS, MAX_UNKNOWN_MS)]
+
+    assert minutes == [15, 10]

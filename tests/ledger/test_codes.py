@@ -7,7 +7,9 @@ import pytest
 
 from altyn.database.engine import now_ms
 from altyn.errors import OperatorError, UnknownNameError
+from altyn.ledger import codes as codes_module
 from altyn.ledger.codes import (
+    Code,
     UsedCodeError,
     digest,
     has_codes,
@@ -45,6 +47,7 @@ async def test_a_code_becomes_money(books):
 
     assert await balance(books, account) == FIVE
     assert (redeemed.state, redeemed.redeemed_by) == ("redeemed", account)
+    assert len(code) == 12
 
 
 async def test_a_code_is_redeemed_once_even_by_the_same_person(books):
@@ -144,3 +147,19 @@ async def test_a_house_knows_whether_it_has_made_codes(sqlite_books):
 async def test_what_makes_no_sense_is_refused(sqlite_books, rules):
     with pytest.raises(OperatorError):
         await make(sqlite_books, **rules)
+
+
+async def test_as_many_codes_at_once_as_can_be_and_no_more(sqlite_books, monkeypatch):
+    monkeypatch.setattr(codes_module, "COUNT_MAX", 3)
+
+    assert len(await make(sqlite_books, count=3)) == 3
+    with pytest.raises(OperatorError, match="1 to 3 codes"):
+        await make(sqlite_books, count=4)
+
+
+@pytest.mark.parametrize(("now", "state"), [(4, "open"), (5, "expired"), (6, "expired")])
+def test_a_code_has_run_out_at_its_moment(monkeypatch, now, state):
+    monkeypatch.setattr(codes_module, "now_ms", lambda: now)
+    facts = dict.fromkeys(Code.__struct_fields__)
+
+    assert Code(**{**facts, "expires_at": 5}).state == state

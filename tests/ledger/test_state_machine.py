@@ -258,7 +258,7 @@ class Ledger(RuleBasedStateMachine):
         request = self._one_of(self.done, which)
         move = Lose(request_id=request, loss=Loss(nanos, "settled_late"))
 
-        self.post(move, move)
+        assert self.post(move, move) == [None, None]
 
         if request not in self.charged:
             self.losses.setdefault(request, nanos)
@@ -368,8 +368,9 @@ class Ledger(RuleBasedStateMachine):
         return None
 
     def _is_over(self, answer: Any) -> bool:
-        """Who looks a commit up takes a hold that is gone for his own work."""
-        return isinstance(answer, Balance if self.looked_up else HoldAlreadyResolvedError)
+        """Who looks a commit up may take a hold that is gone for his own work."""
+        taken = self.looked_up and isinstance(answer, Balance)
+        return taken or isinstance(answer, HoldAlreadyResolvedError)
 
     def _open(self, request: str, opened: Opened) -> None:
         self.open[request] = opened

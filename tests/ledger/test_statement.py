@@ -91,6 +91,16 @@ async def test_the_lines_of_a_statement_lead_from_its_opening_to_its_closing_bal
         assert balance == statement.closing_nanos
 
 
+async def test_the_lines_of_a_statement_are_in_the_order_of_the_chain(ledger):
+    books, account = ledger
+
+    statement = await read_statement(books.database, account, EDGES)
+
+    numbers = [row.line.number for row in statement.rows if row.line is not None]
+    assert numbers == sorted(set(numbers))
+    assert all(row.count > 0 for row in statement.rows if row.line is None)
+
+
 async def test_a_statement_sums_what_the_entries_say(ledger):
     books, account = ledger
     entries = await every_entry(books, account)
@@ -145,13 +155,27 @@ async def test_an_account_without_entries_has_an_empty_statement(migrated_url):
 
 
 async def test_a_ledger_begins_with_its_first_entry(ledger):
-    books, account = ledger
-    newcomer = await books.add_account()
+    books, _ = ledger
+    account, newcomer = await books.add_account(), await books.add_account()
+    for at in (START, START + DAY):
+        with mock.patch.object(Clock, "now_ms", return_value=at):
+            await books.deposit(account, 5)
 
-    first = await find_first_entry(books.database, account)
-
-    assert first == (await every_entry(books, account))[0][0]
+    assert await find_first_entry(books.database, account) == START
     assert await find_first_entry(books.database, newcomer) is None
+
+
+async def test_a_deposit_that_begins_a_day_stands_on_that_day_alone(books):
+    account = await books.add_account()
+    for day in range(3):
+        with mock.patch.object(Clock, "now_ms", return_value=EDGES[day]):
+            await books.deposit(account, 5)
+
+    statement = await read_statement(books.database, account, EDGES[:4])
+
+    assert [(row.at, row.nanos, row.count) for row in statement.rows] == [
+        (EDGES[day], 5, 0) for day in range(3)
+    ]
 
 
 @pytest.fixture

@@ -37,6 +37,17 @@ async def test_a_dead_processs_shard_is_used_again(books):
     assert second.operator == first.operator
 
 
+async def test_a_shard_that_is_used_again_keeps_its_accounts_beside_newer_ones(books):
+    first = books.writer.owner
+    second = await books.database.write(workers.start_worker)
+    await books.change(PAUSED, first.worker_id)
+
+    third = await books.database.write(workers.start_worker)
+
+    assert third.operator == first.operator
+    assert not set(third.operator.values()) & set(second.operator.values())
+
+
 async def test_a_stopped_processs_shard_is_used_again(books):
     first = books.writer.owner
     await books.database.write(lambda tx: workers.stop_worker(tx, first.worker_id))
@@ -44,6 +55,18 @@ async def test_a_stopped_processs_shard_is_used_again(books):
     second = await books.database.write(workers.start_worker)
 
     assert second.operator == first.operator
+
+
+def test_a_process_is_dead_after_a_minute_of_silence():
+    assert DEAD_AFTER_MS == 60_000
+
+
+async def test_a_process_goes_by_the_databases_clock_from_its_start(books, monkeypatch):
+    monkeypatch.setattr(engine.time, "time_ns", lambda: 0)
+    owner = await books.database.write(workers.start_worker)
+    monkeypatch.undo()
+
+    assert abs(owner.clock.now_ms() - engine.now_ms()) < 5_000
 
 
 async def test_a_heartbeat_keeps_a_process_alive(books):

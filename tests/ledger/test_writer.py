@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from altyn.database.engine import CommitUnknownError, StoreUnavailableError
+from altyn.ledger import store
 from altyn.ledger import writer as writer_module
 from altyn.ledger.moves import (
     Deposit,
@@ -211,6 +212,14 @@ async def test_a_refund_is_booked_once(books):
     assert await books.balance(account) == (100, 0)
 
 
+def test_a_hold_that_is_new_needs_its_account_and_its_window_alone():
+    new = hold(7, 8, "h1", 10, window=KeyWindow(8, 0, 100))
+
+    accounts, *others = store._needs([new], replay=False)
+
+    assert (accounts, others) == ([(7,)], [[], [(8, 0)], [], []])
+
+
 # At once --------------------------------------------------------------------------------------
 
 
@@ -413,6 +422,7 @@ async def test_of_a_batch_whose_commit_stays_unknown_only_the_holds_are_given_ba
     await asyncio.gather(*books.writer._voiding)
 
     assert [type(answer) for answer in answers] == [CommitUnknownError] * 2
+    assert books.writer._voiding == set()
     assert await books.balance(account) == (105, 0)
 
 
@@ -436,9 +446,9 @@ async def test_what_a_swept_answer_cost_is_a_loss_once(books):
         await books.writer.post(settle(account, key, request, charge, held=10))
     late = [Lose(request_id=name, loss=Loss(3, "settled_late")) for name in ("h1", "h1", "h2")]
 
-    await together(books, *late)
-    await together(books, *late)
+    answers = await together(books, *late) + await together(books, *late)
 
+    assert answers == [None] * 6
     losses = await books.read("SELECT ref, amount_nanos, reason FROM entries WHERE kind = 'loss'")
     assert losses == [("h1", 3, "settled_late")]
     with pytest.raises(NotAnAmountError):
