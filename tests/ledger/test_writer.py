@@ -52,6 +52,36 @@ async def test_moves_that_arrive_together_are_committed_together(books):
     assert await books.balance(account) == (1_000, 200)
 
 
+async def test_a_batch_waits_for_what_the_loop_has_in_hand(books):
+    account = await books.add_account(1_000)
+    key = await books.add_key(account)
+    commits = books.writer.commits
+
+    asked = await post_one_each_turn(books, account, key, turns=3)
+    await asyncio.gather(*asked)
+
+    assert books.writer.commits - commits == 1
+
+
+async def test_a_batch_that_keeps_growing_goes_all_the_same(books):
+    account = await books.add_account(1_000)
+    key = await books.add_key(account)
+    commits = books.writer.commits
+
+    asked = await post_one_each_turn(books, account, key, turns=3 * writer_module.GATHER_TURNS)
+    await asyncio.gather(*asked)
+
+    assert books.writer.commits - commits > 1
+
+
+async def post_one_each_turn(books: Books, account: int, key: int, *, turns: int) -> list[Any]:
+    asked = []
+    for turn in range(turns):
+        asked.append(books.writer.post(hold(account, key, f"h{turn}", 1)))
+        await asyncio.sleep(0)
+    return asked
+
+
 async def test_a_settlement_in_a_batch_comes_before_the_holds(books):
     account = await books.add_account(100)
     key = await books.add_key(account)
