@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from altyn.api.sse import EventWriter
 from altyn.upstream.client import Stream
 from altyn.upstream.dialects import get_dialect
+from altyn.upstream.router import Router
 from table import Row
 
 CHUNKS = 20_000
@@ -109,10 +110,12 @@ class Line:
 
 async def relay(name: str) -> float:
     """Seconds of CPU for `CHUNKS` chunks."""
-    stream = Stream(SimpleNamespace(), Body(*STREAMS[name]), get_dialect(name).stream_reader())
+    reader = get_dialect(name).stream_reader()
+    stream = Stream(SimpleNamespace(), Body(*STREAMS[name]), reader, Router(time.monotonic))
     line = Line()
     request = SimpleNamespace(request_id="r1", line=line, language="en")
-    writer = EventWriter(request, model="m", created=1, headers=())
+    order = SimpleNamespace(model=SimpleNamespace(id="m"), created_at=1000)
+    writer = EventWriter(request, order=order, headers=lambda _: ())
     writer.started = True
     await stream.begin()
     writer.hear(await stream.next())
