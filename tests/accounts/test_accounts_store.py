@@ -173,6 +173,59 @@ async def test_an_address_of_somebody_else_is_not_taken(database):
     ]
 
 
+async def test_of_two_who_move_to_one_address_at_once_the_second_stays(postgres_url):
+    """On SQLite there is one writer, and no such moment."""
+    database = open_database(postgres_url)
+    await database.open()
+    first = await database.write(lambda tx: add_user(tx, "a@example.test"))
+    second = await database.write(lambda tx: add_user(tx, "b@example.test"))
+    moved = asyncio.Event()
+
+    async def slowly(tx):
+        old = await change_email(tx, first, email="new@example.test")
+        moved.set()
+        # The other one looks now, and would see the address free.
+        await asyncio.sleep(0.1)
+        return old
+
+    async def meanwhile(work):
+        await moved.wait()
+        return await database.write(work)
+
+    olds = await asyncio.gather(
+        database.write(slowly),
+        meanwhile(lambda tx: change_email(tx, second, email="new@example.test")),
+    )
+
+    assert olds == ["a@example.test", None]
+    assert {user.email for user in await list_users(database)} == {
+        "new@example.test",
+        "b@example.test",
+    }
+    await database.close()
+
+
+async def test_an_address_that_somebody_signs_up_with_now_is_not_moved_to(postgres_url):
+    database = open_database(postgres_url)
+    await database.open()
+    mover = await database.write(lambda tx: add_user(tx, "a@example.test"))
+    added = asyncio.Event()
+
+    async def slowly(tx):
+        await add_user(tx, "new@example.test")
+        added.set()
+        await asyncio.sleep(0.1)
+
+    async def meanwhile():
+        await added.wait()
+        return await database.write(lambda tx: change_email(tx, mover, email="new@example.test"))
+
+    _, old = await asyncio.gather(database.write(slowly), meanwhile())
+
+    assert old is None
+    await database.close()
+
+
 # At an identity provider -------------------------------------------------------------------------
 
 ANNA = Identity(issuer="https://id.example", subject="1")

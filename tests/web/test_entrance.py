@@ -203,6 +203,20 @@ def test_a_place_with_an_owner_gets_no_second_one_by_a_link(cabinet, stranger, l
         assert set_up(stranger, link, "third@example.test").status_code == 404
 
 
+def test_a_stranger_who_took_the_owners_address_first_does_not_become_the_owner(
+    cabinet, stranger, link
+):
+    stranger.post("/signup", {"email": "boss@example.test", "password": PASSWORD})
+    key_id, _ = stranger.create_key()
+    with Person(cabinet) as boss:
+        answer = set_up(boss, link, "boss@example.test")
+        inside = boss.get("/admin/users").status_code
+
+    assert (answer.headers["location"], inside) == ("/app", 200)
+    assert stranger.get("/admin/users").headers["location"].startswith("/login")
+    assert cabinet.read("SELECT 1 FROM keys WHERE id = $1 AND revoked_at IS NOT NULL", key_id)
+
+
 def test_a_made_up_link_makes_nobody_an_owner(stranger):
     assert stranger.get("/setup?t=made-up").status_code == 404
     assert set_up(stranger, "made-up").status_code == 404

@@ -5,6 +5,8 @@ import re
 import pytest
 from people import PASSWORD, Person, sign_in
 
+from altyn.accounts.identities import Identity, connect
+from altyn.accounts.second_step import enable
 from altyn.web.letters import FILE
 from fakes.gateway import Gateway
 from fakes.smtp_server import FakeSmtp
@@ -161,6 +163,122 @@ def test_a_letter_is_in_the_language_of_whoever_asked(house, post):
     deliver(house)
 
     assert "Откройте эту ссылку" in post.wait_for("ira@example.test")
+
+
+# Made in advance with the address of somebody else -----------------------------------------------
+
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+
+
+def furnish(house, person):
+    """A key, a second step and an identity, while the person is signed in; the key's id."""
+    key_id, _ = person.create_key()
+
+    async def work(tx):
+        await enable(tx, house.seal, person.user_id, secret=SECRET, step=0)
+        identity = Identity(issuer="https://id.example", subject=person.email)
+        await connect(tx, identity, user_id=person.user_id)
+
+    house.write(work)
+    return key_id
+
+
+def unconfirm(house, person):
+    """As it was when no mail server was set: nobody had to confirm anything."""
+    house.write(
+        lambda tx: tx.execute(
+            "UPDATE users SET email_confirmed_at = NULL WHERE id = $1", person.user_id
+        )
+    )
+
+
+def reset(house, post, email):
+    """What the owner of the mailbox does; the answer and the letter after it."""
+    with Person(house) as owner:
+        owner.post("/reset", {"email": email})
+        deliver(house)
+        link = link_in(post.wait_for(email), "/reset/new")
+        answer = owner.post("/reset/new", {"t": token_in(link), "password": NEW_PASSWORD})
+        shown = owner.get(answer.headers["location"]).text
+        entered = owner.log_in(email, NEW_PASSWORD)
+    deliver(house)
+    return shown, entered, post.wait_for(email)
+
+
+def left(house, person, key_id):
+    """What still opens something: keys, second steps, recovery codes, identities, sessions."""
+    counts = house.read(
+        "SELECT (SELECT COUNT(*) FROM keys WHERE id = $2 AND revoked_at IS NULL),"
+        " (SELECT COUNT(*) FROM users WHERE id = $1 AND totp_sealed IS NOT NULL),"
+        " (SELECT COUNT(*) FROM recovery_codes WHERE user_id = $1),"
+        " (SELECT COUNT(*) FROM identities WHERE user_id = $1)",
+        person.user_id,
+        key_id,
+    )
+    return tuple(counts[0])
+
+
+def test_whoever_owns_the_mailbox_gets_an_account_that_opens_to_nobody_else(house, post, mover):
+    key_id = furnish(house, mover)
+    unconfirm(house, mover)
+
+    shown, entered, letter = reset(house, post, mover.email)
+
+    assert left(house, mover, key_id) == (0, 0, 0, 0)
+    assert mover.get("/app").status_code == 303
+    assert entered.headers["location"] == "/app"
+    assert "The address had not been confirmed before" in shown
+    assert "Nobody had confirmed this address before" in letter
+
+
+def test_a_confirmed_account_keeps_everything_but_its_sessions(house, post, mover):
+    key_id = furnish(house, mover)
+
+    shown, entered, letter = reset(house, post, mover.email)
+
+    assert left(house, mover, key_id) == (1, 1, 10, 1)
+    assert mover.get("/app").status_code == 303
+    assert "one-time" in entered.text
+    assert "Every other session has ended" in shown
+    assert "confirmed this address" not in letter
+
+
+def test_what_the_operator_has_furnished_for_somebody_without_a_password_stays(house, post, mover):
+    key_id = furnish(house, mover)
+    unconfirm(house, mover)
+    house.write(
+        lambda tx: tx.execute("UPDATE users SET password_hash = NULL WHERE id = $1", mover.user_id)
+    )
+
+    reset(house, post, mover.email)
+
+    assert left(house, mover, key_id)[0] == 1
+
+
+def test_the_second_step_of_the_house_does_not_fall_with_a_mailbox(house, post, mover):
+    key_id = furnish(house, mover)
+    unconfirm(house, mover)
+    house.write(
+        lambda tx: tx.execute(
+            "UPDATE users SET operator_role = 'support' WHERE id = $1", mover.user_id
+        )
+    )
+
+    reset(house, post, mover.email)
+
+    assert left(house, mover, key_id) == (1, 1, 10, 1)
+
+
+def test_whoever_had_nothing_yet_is_not_frightened(house, post, visitor):
+    sign_up(visitor, "joy@example.test")
+    deliver(house)
+    post.wait_for("joy@example.test")
+
+    shown, entered, letter = reset(house, post, "joy@example.test")
+
+    assert entered.headers["location"] == "/app"
+    assert "Every other session has ended" in shown
+    assert "confirmed this address" not in letter
 
 
 # Another address ---------------------------------------------------------------------------------

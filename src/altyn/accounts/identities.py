@@ -72,6 +72,6 @@ async def list_issuers(database: Database, user_id: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def disconnect(tx: Transaction, *, user_id: int) -> None:
-    """Let nobody in as this person but by the password."""
-    await tx.execute("DELETE FROM identities WHERE user_id = $1", user_id)
+async def disconnect(tx: Transaction, *, user_id: int) -> bool:
+    """Let nobody in as this person but by the password. Whether anybody could come in otherwise."""
+    return bool(await tx.execute("DELETE FROM identities WHERE user_id = $1", user_id))

@@ -71,9 +71,15 @@ async def enable(tx: Transaction, seal: Seal, user_id: int, *, secret: str, step
     return await renew_recovery_codes(tx, user_id)
 
 
-async def disable(tx: Transaction, user_id: int) -> None:
-    await tx.execute("UPDATE users SET totp_sealed = NULL, totp_step = NULL WHERE id = $1", user_id)
+async def disable(tx: Transaction, user_id: int) -> bool:
+    """Ask for the password alone from now on. Whether there was a second step."""
+    disabled = await tx.execute(
+        "UPDATE users SET totp_sealed = NULL, totp_step = NULL"
+        " WHERE id = $1 AND totp_sealed IS NOT NULL",
+        user_id,
+    )
     await tx.execute("DELETE FROM recovery_codes WHERE user_id = $1", user_id)
+    return bool(disabled)
 
 
 async def use_step(tx: Transaction, user_id: int, step: int) -> bool:

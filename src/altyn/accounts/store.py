@@ -80,6 +80,7 @@ async def add_user(
     """
     chosen = profile or Profile()
     address = normal_email(email)
+    await _wait_for_turn(tx, address)
     if await is_known(tx, address):
         raise AlreadyExistsError(f"There is a user {address} already.")
     ((account_id,),) = await tx.fetch(
@@ -104,6 +105,16 @@ async def add_user(
         # Somebody was added while we looked: the account goes back with this transaction.
         raise AlreadyExistsError(f"There is a user {address} already.")
     return int(added[0][0])
+
+
+async def _wait_for_turn(tx: Transaction, email: str) -> None:
+    """Of two who want an address at once, let the second see that the first has it.
+
+    Without this both see it free, and the second fails only at the UNIQUE of the column. SQLite has
+    one writer.
+    """
+    if tx.kind == "postgresql":
+        await tx.fetch("SELECT pg_advisory_xact_lock(4200003, hashtext($1))", email)
 
 
 async def is_known(tx: Transaction, email: str) -> bool:
@@ -158,11 +169,26 @@ async def confirm_email(tx: Transaction, user_id: int, *, email: str) -> bool:
     return bool(confirmed)
 
 
+async def find_unproven(tx: Transaction, user_id: int) -> int | None:
+    """The account of a person whom nobody knows to be the owner of the address; None of any other.
+
+    Somebody has chosen a password, and whether they have the mailbox was never shown. Without a
+    password nobody can have come in; and who has a role got it from whoever runs this place.
+    """
+    rows = await tx.fetch(
+        "SELECT account_id FROM users WHERE id = $1 AND email_confirmed_at IS NULL"
+        " AND password_hash IS NOT NULL AND operator_role IS NULL",
+        user_id,
+    )
+    return int(rows[0][0]) if rows else None
+
+
 async def change_email(tx: Transaction, user_id: int, *, email: str) -> str | None:
     """Give a person another address, a confirmed one, and return the old one.
 
     None, and nothing changed, if somebody has it by now or the account is closed.
     """
+    await _wait_for_turn(tx, email)
     rows = await tx.fetch("SELECT email FROM users WHERE id = $1 AND closed_at IS NULL", user_id)
     if not rows or await is_known(tx, email):
         return None

@@ -276,6 +276,17 @@ async def revoke_key(tx: Transaction, key_id: int, *, account_id: int | None = N
     await bump_revision(tx)
 
 
+async def revoke_keys(tx: Transaction, *, account_id: int) -> bool:
+    """Revoke every key of an account, that of its playground too. Whether any was still good."""
+    revoked = await tx.execute(
+        "UPDATE keys SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL",
+        account_id,
+        now_ms(),
+    )
+    await bump_revision(tx)
+    return bool(revoked)
+
+
 async def find_key_spend(database: Database, *, key_id: int, window_at: int) -> tuple[Nanos, Nanos]:
     """What a key with a limit has spent and holds in one window."""
     rows = await database.read(

@@ -50,14 +50,20 @@ async def send_reset(tx: Transaction, visit: Visit, *, user_id: int, email: str)
     )
 
 
-async def send_password_changed(tx: Transaction, visit: Visit, *, email: str) -> None:
+async def send_password_changed(
+    tx: Transaction, visit: Visit, *, email: str, reclaimed: bool = False
+) -> None:
+    """*reclaimed*: and what had been set up before the address was theirs is gone."""
+    said = visit.gettext(
+        "If it was not you, take a new one at once: %(link)s", link=_link(visit, "/reset")
+    )
+    if reclaimed:
+        said += "\n\n" + visit.gettext(
+            "Nobody had confirmed this address before. Somebody else may have made the account, so"
+            " every key, the second step and other ways to sign in that it had are gone."
+        )
     await write_letter(
-        tx,
-        recipient=email,
-        subject=visit.gettext("Your password was changed"),
-        body=visit.gettext(
-            "If it was not you, take a new one at once: %(link)s", link=_link(visit, "/reset")
-        ),
+        tx, recipient=email, subject=visit.gettext("Your password was changed"), body=said
     )
 
 

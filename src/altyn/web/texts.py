@@ -11,6 +11,10 @@ TOASTS = {
     "email_changed": N_("The e-mail is changed. Every other session has ended."),
     "email_confirmed": N_("Your e-mail is confirmed."),
     "password_changed": N_("The password is changed. Every other session has ended."),
+    "account_reclaimed": N_(
+        "The password is changed. The address had not been confirmed before: keys, the second step"
+        " and other ways to sign in are gone."
+    ),
     "session_ended": N_("The session has ended."),
     "code_voided": N_("The code is void. What was redeemed stays."),
     "credited": N_("The money is on the account."),

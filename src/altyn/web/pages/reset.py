@@ -9,8 +9,8 @@ from altyn.accounts.store import confirm_email, find_password, set_password
 from altyn.database.engine import Transaction
 from altyn.web.mail import send_password_changed, send_reset
 from altyn.web.pages.entrance import check_new_password
-from altyn.web.session import close_other_sessions
-from altyn.web.ticket import find_ticket, forget_tickets, issue_ticket, take_ticket
+from altyn.web.reclaim import begin_anew
+from altyn.web.ticket import find_ticket, issue_ticket, take_ticket
 from altyn.web.visit import Visit
 
 LETTERS_PER_MINUTE = 2
@@ -45,7 +45,10 @@ async def show_new(visit: Visit) -> Response:
 
 
 async def set_new(visit: Visit) -> Response:
-    """`POST /reset/new`: a new password ends every session there is."""
+    """`POST /reset/new`: a new password ends every session there is.
+
+    And if nobody had shown that the address is theirs, whatever a stranger has left there.
+    """
     secret, password = visit.field("t"), str(visit.form.get("password", ""))
     ticket = await find_ticket(visit.shop.database, "reset", secret)
     if ticket is None:
@@ -57,21 +60,21 @@ async def set_new(visit: Visit) -> Response:
         )
     hashed = await hash_aside(password)
 
-    async def change(tx: Transaction) -> bool:
+    async def change(tx: Transaction) -> str | None:
         taken = await take_ticket(tx, "reset", secret)
         if taken is None or taken.user_id is None or taken.email is None:
-            return False
+            return None
+        reclaimed = await begin_anew(tx, user_id=taken.user_id)
         await set_password(tx, taken.user_id, hashed)
         # Who has read the letter has the mailbox.
         await confirm_email(tx, taken.user_id, email=taken.email)
-        await close_other_sessions(tx, user_id=taken.user_id, but=None)
-        await forget_tickets(tx, user_id=taken.user_id)
-        await send_password_changed(tx, visit, email=taken.email)
-        return True
+        await send_password_changed(tx, visit, email=taken.email, reclaimed=reclaimed)
+        return "account_reclaimed" if reclaimed else "password_changed"
 
-    if not await visit.shop.database.write(change):
+    toast = await visit.shop.database.write(change)
+    if toast is None:
         return await visit.page("entrance/stale.html", status=404)
-    return visit.go("/login", toast="password_changed")
+    return visit.go("/login", toast=toast)
 
 
 async def show_verify(visit: Visit) -> Response:

@@ -8,6 +8,7 @@ from altyn.accounts.password import hash_aside
 from altyn.accounts.store import Profile, add_user, has_owner, normal_email
 from altyn.database.engine import Transaction, now_ms
 from altyn.web.pages.entrance import check_email, check_new_password, profile_of, welcome_in
+from altyn.web.reclaim import begin_anew
 from altyn.web.ticket import find_ticket, take_ticket
 from altyn.web.visit import Visit
 
@@ -47,12 +48,14 @@ async def become_owner(
     tx: Transaction, *, secret: str, email: str, password_hash: str, profile: Profile
 ) -> int | None:
     """Make the owner of a place that has none, or return None. A known address becomes the owner's:
-    whoever reads our terminal could do that anyway.
+    whoever reads our terminal could do that anyway. Whoever was signed in with it is not any more:
+    a stranger would have become the owner too.
     """
     if await take_ticket(tx, "set_up", secret) is None or await has_owner(tx):
         return None
     known = await tx.fetch("SELECT id FROM users WHERE email = $1", email)
     user_id = int(known[0][0]) if known else await add_user(tx, email, profile=profile)
+    await begin_anew(tx, user_id=user_id)
     await tx.execute(
         "UPDATE users SET operator_role = 'owner', password_hash = $2, email_confirmed_at = $3"
         " WHERE id = $1",
