@@ -26,7 +26,8 @@ from altyn.error_texts import MESSAGES
 from altyn.errors import AltynError
 from altyn.gateway.meter import Meter
 from altyn.gateway.refusals import list_api_errors
-from altyn.settings import FILE, SETTINGS, SettingDoc
+from altyn.setting_table import SETTINGS, SettingDoc
+from altyn.settings import FILE
 from altyn.upstream.router import Router
 
 DOCS = Path(__file__).parent

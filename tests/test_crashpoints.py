@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from altyn.crashpoints import POINTS, arm, reach
-from altyn.settings import SETTINGS
+from altyn.setting_table import SETTINGS
 
 SOURCE = Path(__file__).parents[1] / "src" / "altyn"
 CALL = re.compile(r'\breach\("([^"]+)"\)')

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from altyn.errors import SettingError
 from altyn.setting_forms import mask_url
-from altyn.settings import SETTINGS, Settings, read_settings
+from altyn.setting_table import SETTINGS
+from altyn.settings import Settings, read_settings
 
 
 @pytest.fixture
@@ -60,6 +61,8 @@ def test_without_anything_set_the_defaults_hold(home):
         smtp_url=None,
         mail_from="altyn@localhost",
         support_contact=None,
+        terms_url=None,
+        privacy_url=None,
         oidc_issuer=None,
         oidc_client_id=None,
         oidc_client_secret=None,
@@ -196,6 +199,11 @@ def test_a_value_of_the_wrong_kind_in_the_file_is_refused(home, written, sentenc
         ("idle_timeout_s", "1e9", "a number of seconds from 0.01 to 3600"),
         ("trusted_proxies", "*", "addresses or networks with commas between"),
         *(
+            (name, text, "an https:// link")
+            for name in ("terms_url", "privacy_url")
+            for text in ("terms", "http://shop.example/t", "javascript:x", "https://", "a@b.c")
+        ),
+        *(
             ("support_contact", text, "an e-mail address or an https:// link")
             for text in ("help", "http://help.example", "javascript:x@y", "a@b?bcc=c@d", "https://")
         ),
@@ -239,6 +247,7 @@ def test_a_secret_of_the_wrong_form_is_not_repeated(home, name, text):
         ("redis_url", "rediss://:a@b:1/2", "rediss://:a@b:1/2"),
         ("trusted_proxies", "10.0.0.0/8, ::1", "10.0.0.0/8, ::1"),
         ("parallel_requests", "0", 0),
+        ("terms_url", "https://shop.example/terms?v=3#top", "https://shop.example/terms?v=3#top"),
     ],
 )
 def test_a_value_of_the_right_form_is_taken(home, name, text, value):

@@ -86,11 +86,11 @@ SMTP = Form(
     lambda text: _matches(text, r"smtps?://[^\s/]+"),
 )
 MAIL = Form("an e-mail address", lambda text: _matches(text, r"[^@\s<>]+@[^@\s<>]+"))
+_LINK = r"https://[^\s/?#<>\"]+[^\s<>\"]*"
+LINK = Form("an https:// link", lambda text: _matches(text, _LINK))
 CONTACT = Form(
     "an e-mail address or an https:// link",
-    lambda text: _matches(
-        text, r"https://[^\s/?#<>\"]+[^\s<>\"]*|[^@\s<>/:?&#%\"]+@[^@\s<>/:?&#%\"]+"
-    ),
+    lambda text: _matches(text, rf"{_LINK}|[^@\s<>/:?&#%\"]+@[^@\s<>/:?&#%\"]+"),
 )
 NETWORKS = Form("addresses or networks with commas between", _read_networks)
 ISSUER = Form(

@@ -25,7 +25,8 @@ from altyn.api.routes import ROUTES
 from altyn.catalog.model import read_models
 from altyn.chat import ChatBody
 from altyn.cli import app
-from altyn.settings import SETTINGS, read_settings
+from altyn.setting_table import SETTINGS
+from altyn.settings import read_settings
 from fakes.gateway import Gateway
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import pytest
 from altyn import errors
 from altyn.api.routes import BASE, ROUTES
 from altyn.errors import AltynError
-from altyn.settings import SETTINGS
+from altyn.setting_table import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "altyn"

@@ -68,7 +68,15 @@ def visitor(house, idp):
 
 
 async def forget_everybody(tx):
-    for table in ("identities", "sessions", "tickets", "recovery_codes", "letters", "users"):
+    for table in (
+        "identities",
+        "sessions",
+        "tickets",
+        "recovery_codes",
+        "letters",
+        "consents",
+        "users",
+    ):
         await tx.execute(f"DELETE FROM {table}")
 
 
@@ -352,6 +360,117 @@ def test_who_has_an_account_comes_in_though_the_house_is_closed(house, idp, visi
     policy("closed")
 
     assert travel(visitor, idp).headers["location"] == "/app"
+
+
+# What a new account agrees to ---------------------------------------------------------------------
+
+TERMS = "https://shop.example/terms"
+AGREED = {"agree_terms": TERMS}
+
+
+@pytest.fixture
+def terms(house, monkeypatch):
+    """The operator has terms; what the policy of signing up is may be chosen."""
+    shop = house.app.cabinet.shop
+
+    def choose(sign_up="open"):
+        settings = structs.replace(shop.settings, terms_url=TERMS, sign_up=sign_up)
+        monkeypatch.setattr(house.app.cabinet, "shop", structs.replace(shop, settings=settings))
+
+    choose()
+    return choose
+
+
+def kept(house):
+    return [tuple(row) for row in house.read("SELECT document, url FROM consents")]
+
+
+def stage_in(answer):
+    return {"stage": re.search(r'name="stage" value="([^"]+)"', answer.text)[1]}
+
+
+def test_a_new_account_is_made_only_once_it_is_agreed_to(house, idp, visitor, terms):
+    asked = travel(visitor, idp, "/oauth/start?next=/app/keys")
+    refused = visitor.post("/oauth/agree", stage_in(asked))
+    early = users(house)
+    done = visitor.post("/oauth/agree", {**stage_in(refused), **AGREED})
+
+    assert (asked.status_code, refused.status_code, early) == (200, 422, [])
+    assert f'href="{TERMS}"' in asked.text
+    assert " checked" not in asked.text
+    assert "An account needs your agreement to this." in refused.text
+    assert done.headers["location"] == "/app/keys"
+    assert [email for email, *_ in users(house)] == ["anna@example.test"]
+    assert kept(house) == [("terms", TERMS)]
+
+
+def test_it_is_asked_once_and_never_of_an_account_that_is_there(house, idp, visitor, terms):
+    visitor.post("/oauth/agree", {**stage_in(travel(visitor, idp)), **AGREED})
+    add(house, "boris@example.test", password_hash=HASHED, confirmed=True)
+    with Person(house) as again, Person(house) as boris:
+        known = travel(again, idp)
+        idp.person |= {"sub": "boris-1", "email": "boris@example.test"}
+        connected = travel(boris, idp)
+
+    assert known.headers["location"] == connected.headers["location"] == "/app"
+    assert len(kept(house)) == 1
+
+
+def test_what_was_agreed_to_makes_one_account_and_opens_it_once(house, idp, visitor, terms):
+    form = {**stage_in(travel(visitor, idp)), **AGREED}
+    visitor.post("/oauth/agree", form)
+    with Person(house) as thief:
+        again = thief.post("/oauth/agree", form)
+
+        assert (again.status_code, thief.session) == (403, None)
+    assert len(users(house)) == 1
+
+
+@pytest.mark.parametrize("stage", ["", "made-up", "AAAA"])
+def test_nobody_agrees_without_having_been_there(house, idp, visitor, terms, stage):
+    answer = visitor.post("/oauth/agree", {"stage": stage, **AGREED})
+
+    assert (answer.status_code, visitor.session, users(house)) == (403, None, [])
+
+
+def test_a_closed_house_asks_for_no_consent(house, idp, visitor, terms):
+    terms("closed")
+
+    assert nobody_came(house, visitor, travel(visitor, idp), "not made now")
+
+
+def test_an_invitation_is_used_by_agreeing_and_not_by_looking(house, idp, visitor, terms):
+    terms("invite")
+    secret = house.write(lambda tx: issue_ticket(tx, "invite"))
+    first = stage_in(travel(visitor, idp, f"/oauth/start?t={secret}"))
+    idp.person |= {"sub": "boris-1", "email": "boris@example.test"}
+    with Person(house) as boris:
+        second = stage_in(travel(boris, idp, f"/oauth/start?t={secret}"))
+        in_time = boris.post("/oauth/agree", {**second, **AGREED})
+    late = visitor.post("/oauth/agree", {**first, **AGREED})
+
+    assert in_time.headers["location"] == "/app"
+    assert (late.status_code, visitor.session) == (403, None)
+    assert [email for email, *_ in users(house)] == ["boris@example.test"]
+
+
+def test_the_page_that_asks_for_consent_reads_well(house, idp, browser, terms):
+    with Person(house, language="ru") as visitor:
+        context = open_context(browser, visitor, viewport=NARROW, color_scheme="dark")
+        page = context.new_page()
+        page.goto(f"{house.url}/login")
+        page.get_by_role("link", name="Войти через Tinypass").click()
+        page.get_by_role("button", name="Yes, it is me").click()
+        page.get_by_role("button", name="Создать учётную запись").click()
+        page.get_by_role("alert").wait_for()
+
+        assert_accessible(page)
+        assert_fits(page)
+        assert_russian(page, allowed=frozenset({"Tinypass"}))
+        page.get_by_role("checkbox", name="Принимаю условия использования").check()
+        page.get_by_role("button", name="Создать учётную запись").click()
+        page.wait_for_url("**/app")
+        context.close()
 
 
 # In the settings ---------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ async def close_account(tx: Transaction, *, user_id: int, account_id: int) -> bo
         gone,
         now,
     )
-    for table in ("sessions", "tickets", "recovery_codes", "identities"):
+    for table in ("sessions", "tickets", "recovery_codes", "identities", "consents"):
         await tx.execute(f"DELETE FROM {table} WHERE user_id = $1", user_id)  # noqa: S608 -- of the line above
     await bump_revision(tx)
     return True

@@ -112,6 +112,17 @@ identities = Table(
 )
 
 # Mail that is to be sent, written in the transaction that is its reason. Sent mail is deleted.
+# What a person has agreed to when they signed up: which document of the operator, where it stood.
+consents = Table(
+    "consents",
+    metadata,
+    Column("user_id", BigInteger, ForeignKey("users.id"), primary_key=True),
+    Column("document", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("agreed_at", BigInteger, nullable=False),
+    CheckConstraint("document IN ('terms', 'privacy')", name="document_is_known"),
+)
+
 letters = Table(
     "letters",
     metadata,

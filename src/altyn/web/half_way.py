@@ -48,7 +48,17 @@ class Introduced(Struct, frozen=True, kw_only=True, tag="password once"):
     identity: Identity
 
 
-Stage = TypeVar("Stage", HalfWay, Journey, Introduced)
+class Newcomer(Struct, frozen=True, kw_only=True, tag="consent"):
+    """Somebody whom the provider knows and nobody here, before they agree to what is to be agreed
+    to: their account is made after it.
+    """
+
+    at: int
+    identity: Identity
+    journey: Journey
+
+
+Stage = TypeVar("Stage", HalfWay, Journey, Introduced, Newcomer)
 
 
 def begin_journey(*, path: str, invitation: str) -> Journey:
@@ -62,7 +72,7 @@ def begin_journey(*, path: str, invitation: str) -> Journey:
     )
 
 
-def seal_stage(visit: Visit, stage: HalfWay | Journey | Introduced) -> str:
+def seal_stage(visit: Visit, stage: HalfWay | Journey | Introduced | Newcomer) -> str:
     plain = msgspec.json.encode(stage).decode()
     sealed = visit.shop.seal.seal(plain, purpose=_purpose(type(stage)))
     return base64.urlsafe_b64encode(sealed).decode()

@@ -90,6 +90,7 @@ ROUTES = (
     get("/oauth/start", oauth.start, "anybody", STRANGER),
     get("/oauth/callback", oauth.come_back, "anybody", GUESS),
     post("/oauth/connect", oauth.connect_once, "anybody", GUESS),
+    post("/oauth/agree", oauth.agree, "anybody", GUESS),
     get("/reset", reset.show, "anybody", STRANGER),
     post("/reset", reset.send, "anybody", GUESS),
     get("/reset/new", reset.show_new, "anybody", GUESS),

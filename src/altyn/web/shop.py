@@ -56,6 +56,12 @@ class Shop(Struct, frozen=True, kw_only=True):
         return f"mailto:{contact}" if contact and "://" not in contact else contact
 
     @property
+    def documents(self) -> dict[str, str]:
+        """The operator's documents that whoever signs up agrees to: name -> link."""
+        links = {"terms": self.settings.terms_url, "privacy": self.settings.privacy_url}
+        return {name: url for name, url in links.items() if url is not None}
+
+    @property
     def shelf(self) -> Shelf:
         assert self.desk.shelf is not None  # loaded before the first request
         return self.desk.shelf

@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 
 from starlette.responses import Response
 
+from altyn.accounts.consents import record_consents
 from altyn.accounts.guessable import is_guessable
 from altyn.accounts.password import (
     LENGTH_MAX,
@@ -79,8 +80,14 @@ async def sign_up(visit: Visit) -> Response:
     """`POST /signup`"""
     email, password = visit.field("email"), str(visit.form.get("password", ""))
     invitation = visit.field("t")
-    wrong = {**check_email(visit, email), **check_new_password(visit, password, email=email)}
+    wrong = {
+        **check_email(visit, email),
+        **check_new_password(visit, password, email=email),
+        **check_consents(visit),
+    }
     if wrong or not await may_sign_up(visit, invitation):
+        # It is not sent back, and who mends another field would not notice that it is gone.
+        wrong.setdefault("password", visit.gettext("Write the password once more."))
         return await _show_signup(visit, invitation, wrong, status=422)
     user_id = await _add(visit, email, password, invitation)
     if visit.shop.sends_mail:
@@ -157,6 +164,17 @@ def check_new_password(visit: Visit, password: str, *, email: str) -> dict[str, 
     return {"password": said}
 
 
+def check_consents(visit: Visit) -> dict[str, str]:
+    """What is wrong with the boxes of the operator's documents: those that are not ticked, or stood
+    beside another link, which may have changed since the form was opened.
+    """
+    return {
+        f"agree_{name}": visit.gettext("An account needs your agreement to this.")
+        for name, url in visit.shop.documents.items()
+        if visit.field(f"agree_{name}") != url
+    }
+
+
 def profile_of(visit: Visit) -> Profile:
     """What a new person's browser says of them."""
     zone = visit.field("zone")
@@ -196,6 +214,7 @@ async def _add(visit: Visit, email: str, password: str, invitation: str) -> int 
         if visit.shop.settings.sign_up == "invite":
             await take_ticket(tx, "invite", invitation)
         user_id = await add_user(tx, email, password_hash=hashed, profile=profile_of(visit))
+        await record_consents(tx, user_id, visit.shop.documents)
         if mail:
             await send_confirmation(tx, visit, user_id=user_id, email=normal_email(email))
         return user_id

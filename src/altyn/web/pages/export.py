@@ -7,6 +7,7 @@ import msgspec
 from msgspec import structs
 from starlette.responses import Response, StreamingResponse
 
+from altyn.accounts.consents import list_consents
 from altyn.accounts.identities import list_issuers
 from altyn.keys.store import list_keys
 from altyn.ledger.statement import list_entries
@@ -34,6 +35,7 @@ async def _pieces(visit: Visit) -> AsyncIterator[bytes]:
     yield b'{"person":' + msgspec.json.encode(person)
     yield b',"currency":' + msgspec.json.encode(visit.shop.currency)
     yield b',"identities":' + msgspec.json.encode(await list_issuers(database, me.user_id))
+    yield b',"consents":' + msgspec.json.encode(await list_consents(database, me.user_id))
     yield b',"sessions":' + msgspec.json.encode(await list_sessions(database, me.user_id))
     yield b',"keys":' + msgspec.json.encode(await list_keys(database, account_id=me.account_id))
     yield b',"entries":['

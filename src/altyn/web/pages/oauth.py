@@ -5,11 +5,14 @@ connected before, or the one of the same address, if the provider has made sure 
 """
 
 import hmac
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from starlette.responses import RedirectResponse, Response
 
+from altyn.accounts.consents import record_consents
 from altyn.accounts.identities import Identity, connect, disconnect, find_candidate, find_user_of
 from altyn.accounts.password import LENGTH_MAX, check_password
 from altyn.accounts.store import Profile, add_user, confirm_email, find_password, normal_email
@@ -19,12 +22,13 @@ from altyn.web.half_way import (
     LASTS_MS,
     Introduced,
     Journey,
+    Newcomer,
     begin_journey,
     open_stage,
     seal_stage,
 )
 from altyn.web.mail import send_connected
-from altyn.web.pages.entrance import TRIES_PER_MINUTE, let_in, may_sign_up
+from altyn.web.pages.entrance import TRIES_PER_MINUTE, check_consents, let_in, may_sign_up
 from altyn.web.proof import find_doubt
 from altyn.web.refusal import SignInRefusedError
 from altyn.web.texts import N_
@@ -100,6 +104,21 @@ async def connect_once(visit: Visit) -> Response:
     return await let_in(visit, user_id, stage.next)
 
 
+async def agree(visit: Visit) -> Response:
+    """`POST /oauth/agree`: what has to be agreed to before a new account is made."""
+    provider = _provider(visit)
+    stage = open_stage(visit, visit.field("stage"), Newcomer)
+    if stage is None:
+        return await _refuse(visit, "stale")
+    if wrong := check_consents(visit):
+        return await _ask_consent(visit, stage, provider, wrong=wrong)
+    try:
+        user_id = await _add(visit, stage.identity, stage.journey)
+        return await _enter(visit, user_id, stage.journey)
+    except SignInRefusedError as refused:
+        return await _refuse(visit, refused.reason, path=stage.journey.next)
+
+
 async def show_disconnect(visit: Visit) -> Response:
     """`GET /app/settings/provider`"""
     return await visit.page("settings/provider.html", provider=_provider(visit).name, wrong="")
@@ -149,12 +168,24 @@ async def _meet(
         raise SignInRefusedError("unconfirmed") from None
     candidate = await find_candidate(visit.shop.database, email)
     if candidate is None:
-        return await _enter(visit, await _add(visit, identity, journey), journey)
+        return await _welcome(visit, provider, identity, journey)
     if not candidate.may_be_claimed:
         stage = Introduced(at=now_ms(), next=journey.next, identity=identity)
         return await _ask_password(visit, stage, provider)
     await _connect(visit, provider, identity, user_id=candidate.user_id)
     return await _enter(visit, candidate.user_id, journey)
+
+
+async def _welcome(
+    visit: Visit, provider: "IdentityProvider", identity: Identity, journey: Journey
+) -> Response:
+    """Somebody who has no account here: in, with a new one; first what it needs to be agreed to."""
+    if not await may_sign_up(visit, journey.invitation):
+        raise SignInRefusedError(visit.shop.settings.sign_up)
+    if visit.shop.documents:
+        stage = Newcomer(at=now_ms(), identity=identity, journey=journey)
+        return await _ask_consent(visit, stage, provider)
+    return await _enter(visit, await _add(visit, identity, journey), journey)
 
 
 async def _enter(visit: Visit, user_id: int, journey: Journey) -> Response:
@@ -178,6 +209,7 @@ async def _add(visit: Visit, identity: Identity, journey: Journey) -> int:
             raise SignInRefusedError(policy)
         profile = Profile(name=identity.name, language=visit.words.language)
         user_id = await add_user(tx, email, profile=profile)
+        await record_consents(tx, user_id, visit.shop.documents)
         await confirm_email(tx, user_id, email=email)
         await connect(tx, identity, user_id=user_id)
         return user_id
@@ -208,6 +240,23 @@ async def _ask_password(
 ) -> Response:
     return await visit.page(
         "entrance/connect.html",
+        status=422 if wrong else 200,
+        stage=seal_stage(visit, stage),
+        email=stage.identity.email,
+        provider=provider.name,
+        wrong=wrong,
+    )
+
+
+async def _ask_consent(
+    visit: Visit,
+    stage: Newcomer,
+    provider: "IdentityProvider",
+    *,
+    wrong: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
+    return await visit.page(
+        "entrance/agree.html",
         status=422 if wrong else 200,
         stage=seal_stage(visit, stage),
         email=stage.identity.email,
