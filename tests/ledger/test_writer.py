@@ -297,8 +297,9 @@ async def test_a_keys_window_counts_what_was_settled_in_it(books):
     await books.writer.post(settle(account, key, "h1", 40, held=90, window=window))
 
     assert await books.read("SELECT spent_nanos, held_nanos FROM key_spends") == [(40, 0)]
-    with pytest.raises(KeyLimitReachedError):
+    with pytest.raises(KeyLimitReachedError, match=r"40.*100") as refused:
         await books.writer.post(hold(account, key, "h2", 61, window=window))
+    assert (refused.value.spent_nanos, refused.value.limit_nanos) == (40, 100)
 
 
 async def test_the_same_reference_many_times_at_once_is_one_deposit(books):
