@@ -26,6 +26,7 @@ async def charge(office, request_id, nanos):
         amount_nanos=nanos,
         model="sandbox/echo",
         price_id=None,
+        markup_ppm=0,
         input_bound=1,
         streamed=False,
     )

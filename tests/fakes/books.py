@@ -137,6 +137,7 @@ def hold(
         amount_nanos=nanos,
         model=MODEL,
         price_id=None,
+        markup_ppm=0,
         input_bound=1,
         streamed=False,
         key_window=window,

@@ -74,6 +74,7 @@ class Past:
                 amount_nanos=hold_nanos,
                 model=model,
                 price_id=record[0].price_id,
+                markup_ppm=0,
                 input_bound=1,
                 streamed=False,
             )

@@ -67,6 +67,7 @@ class Stage:
                 amount_nanos=int(nanos),
                 model="m",
                 price_id=None,
+                markup_ppm=0,
                 input_bound=1,
                 streamed=False,
                 key_window=window,

@@ -140,6 +140,7 @@ async def test_a_value_that_fits_no_column_is_no_outage(books):
         amount_nanos=10,
         model="m",
         price_id=None,
+        markup_ppm=0,
         input_bound=2**70,
         streamed=False,
     )

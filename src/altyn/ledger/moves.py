@@ -35,7 +35,7 @@ class Hold(Struct, frozen=True, kw_only=True):
     input_bound: int
     streamed: bool
     key_window: KeyWindow | None = None
-    markup_ppm: int = 0
+    markup_ppm: int
 
 
 class Loss(Struct, frozen=True):

@@ -47,6 +47,7 @@ def hold(person: Person, request: str, nanos: int) -> Hold:
         amount_nanos=nanos,
         model=MODEL,
         price_id=None,
+        markup_ppm=0,
         input_bound=1,
         streamed=False,
         key_window=person.window,
