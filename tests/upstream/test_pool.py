@@ -157,7 +157,9 @@ async def test_bytes_that_nobody_asked_for_are_no_answer():
     async with serving(script) as server:
         pool = pool_of(server)
         first = await ask(pool)
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(10):
+            while pool._live:  # noqa: ASYNC110 -- nobody tells when a connection goes for them
+                await asyncio.sleep(0.01)
         second = await ask(pool)
         await pool.close()
 
