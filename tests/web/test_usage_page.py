@@ -217,6 +217,13 @@ def test_a_filter_that_cannot_be_is_said_to_be_wrong(spender, path, query):
     assert "That cannot be done" in answer.text
 
 
+@pytest.mark.parametrize("path", ["/app/usage", "/app/requests"])
+def test_thirty_days_are_offered_where_they_are_not_shown_already(customer, path):
+    assert "Show 30 days" not in customer.get(path).text
+    assert "Show 30 days" in customer.get(f"{path}?period=7d").text
+    assert "Show 30 days" in customer.get(f"{path}?status=error").text
+
+
 def test_an_account_without_requests_is_told_what_to_do(customer):
     page = customer.get("/app/usage").text
 
