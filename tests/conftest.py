@@ -8,7 +8,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import pytest
 
 from altyn.database.migrate import migrate
@@ -19,10 +18,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fakes.gateway import Gateway
 from fakes.openai_server import FakeOpenAI
 from fakes.postgres import TemporaryPostgres, find_postgres_bin
-
-# On a busy machine a thing that is right may be late.
-hypothesis.settings.register_profile("altyn", deadline=None)
-hypothesis.settings.load_profile("altyn")
 
 NUMBERS = count(1)
 KINDS = ("sqlite", "postgresql")

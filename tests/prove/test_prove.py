@@ -129,8 +129,10 @@ async def test_money_that_was_changed_past_the_ledger_is_a_violation(sqlite_book
     found = await broken(sqlite_books.database, promises)
     await sqlite_books.change(add, account, -1)
 
+    assert len(found) == 3
     assert "all accounts add up to 0.000000001" in found
     assert any("its entries add up to" in sentence for sentence in found)
+    assert any("its last entry left" in sentence for sentence in found)
 
 
 def test_what_a_process_saw_itself_is_taken_in():

@@ -296,8 +296,10 @@ def count_tasks(gateway: Gateway) -> int:
 
 # Slow readers ---------------------------------------------------------------------------------
 
-LONG = Reply(comments=0, text=" ".join(["x" * 10_000] * 2000))
-"""20 MB: more than every buffer between the vendor and a reader who does not read."""
+LONG = Reply(comments=0, pause_s=0.001, text=" ".join(["x" * 10_000] * 2000))
+"""20 MB: more than every buffer between the vendor and a reader who does not read. Word by word: if
+the vendor writes as fast as it can, the kernel lets the gateway's own buffer grow to 32 MB.
+"""
 
 
 def stall(shop: Shop) -> Line:
@@ -321,8 +323,7 @@ def test_a_reader_who_does_not_read_slows_the_vendor_down(small_shop: Shop) -> N
     line = stall(small_shop)
     wait_until(lambda: stands_still(small_shop))
 
-    # Of 2,000: how much the kernel's buffers take is its own affair.
-    assert vendor.billed[-1]["completion_tokens"] < 1900
+    assert vendor.billed[-1]["completion_tokens"] < 1500
     (attempt,) = gateway.app.desk.attempts
     assert attempt._stream._body.buffered_bytes < 2**20
     line.leave_with_rst()
