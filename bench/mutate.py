@@ -23,7 +23,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +68,13 @@ PYTEST = (
     # Hypothesis is loaded already, which is the point.
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
 )
-TEST_LIMIT_S = 60
-"""Far more than any test takes, on a busy machine too: to be slow is not to have noticed."""
+PATIENCE_S = 15
+PATIENCE = 8
+"""A test may take so many times what it took before, and so many seconds more, on a busy machine
+too: to be slow is not to have noticed. One that waits for an answer that never comes ends here."""
+
+FAILED = 3
+"""What a child ends with when a test failed. `pytest-timeout` ends it with 1."""
 
 SURVEY_LIMIT_S = 900
 MEMORY_MAX = 4 * 2**30
@@ -87,6 +92,9 @@ class Survey:
         touching = set().union(*(self.tests.get(line, set()) for line in lines))
         chosen = self.seconds if "" in touching else touching & self.seconds.keys()
         return sorted(chosen, key=lambda name: self.seconds[name])
+
+    def limit_s(self, name: str) -> float:
+        return PATIENCE_S + PATIENCE * self.seconds[name]
 
 
 # One process for each change ------------------------------------------------------------------
@@ -110,16 +118,25 @@ class Swap(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class Only:
-    """Runs these tests, in this order, and knows how long each took."""
+    """Runs these tests, in this order, each within its limit in seconds."""
 
-    def __init__(self, names: list[str] | None) -> None:
-        self.places = None if names is None else {name: place for place, name in enumerate(names)}
-        self.seconds: dict[str, float] = defaultdict(float)
+    def __init__(self, limits: dict[str, float]) -> None:
+        self.limits = limits
+        self.places = {name: place for place, name in enumerate(limits)}
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        if self.places is not None:
-            items[:] = [item for item in items if item.nodeid in self.places]
-            items.sort(key=lambda item: self.places[item.nodeid])
+        items[:] = [item for item in items if item.nodeid in self.places]
+        items.sort(key=lambda item: self.places[item.nodeid])
+        for item in items:
+            mark = sys.modules["pytest"].mark.timeout(self.limits[item.nodeid])
+            item.add_marker(mark, append=False)
+
+
+class Watch:
+    """Knows how long each test took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.seconds[report.nodeid] += report.duration
@@ -150,11 +167,11 @@ def in_a_process(work: Callable[[], int], limit_s: float) -> int | None:
     return None
 
 
-def survives(mutant: Mutant, survey: Survey) -> bool:
-    """Whether its tests still pass. One that does not end has been noticed."""
-    tests = survey.choose(mutant.lines)
-    if not tests:
-        return True
+def judge_one(mutant: Mutant, survey: Survey) -> str:
+    """What became of it: *noticed* if a test fails, *noticed by time* if one does not end."""
+    limits = {name: survey.limit_s(name) for name in survey.choose(mutant.lines)}
+    if not limits:
+        return "survived"
 
     def work() -> int:
         import pytest  # noqa: PLC0415 -- only in the child
@@ -162,12 +179,11 @@ def survives(mutant: Mutant, survey: Survey) -> bool:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
         forget(mutant.module)
         sys.meta_path.insert(0, Swap(mutant.module, mutant.tree()))
-        files = sorted({name.partition("::")[0] for name in tests})
-        words = [*PYTEST, "-x", f"--timeout={TEST_LIMIT_S}", *files]
-        return int(pytest.main(words, plugins=[Only(tests)]))
+        files = sorted({name.partition("::")[0] for name in limits})
+        return FAILED if pytest.main([*PYTEST, "-x", *files], plugins=[Only(limits)]) else 0
 
-    limit_s = 2 * TEST_LIMIT_S + 3 * sum(survey.seconds[name] for name in tests)
-    return in_a_process(work, limit_s) == 0
+    outcomes = {0: "survived", FAILED: "noticed"}
+    return outcomes.get(in_a_process(work, sum(limits.values())), "noticed by time")
 
 
 def make_survey(modules: Sequence[str], folder: Path) -> dict[str, Survey] | None:
@@ -181,7 +197,7 @@ def make_survey(modules: Sequence[str], folder: Path) -> dict[str, Survey] | Non
         os.environ["COVERAGE_FILE"] = data_file = str(folder / f"{modules[0]}.coverage")
         for module in modules:
             forget(module)
-        watch = Only(None)
+        watch = Watch()
         words = [*PYTEST, *(f"--cov={module}" for module in modules), "--cov-context=test"]
         failed = pytest.main([*words, "--cov-report=", *TARGETS[modules[0]]], plugins=[watch])
         data = CoverageData(data_file)
@@ -360,21 +376,20 @@ def judge(module: str, survey: Survey, options: argparse.Namespace) -> bool:
     chosen = [one for one in chosen if options.only in one.text]
     if options.sample is not None and len(chosen) > options.sample:
         chosen = random.Random(options.seed).sample(chosen, options.sample)
-    noticed = 0
-    for mutant in chosen:
-        told, started = f"{mutant.line}: {mutant.text} | {mutant.what}", time.monotonic()
-        if survives(mutant, survey):
-            print(f"  survived: {told}", flush=True)
-            continue
-        noticed += 1
-        if time.monotonic() - started > TEST_LIMIT_S:
-            print(f"  noticed by its time alone: {told}", flush=True)
+    outcomes = Counter(tell(mutant, judge_one(mutant, survey)) for mutant in chosen)
+    noticed = len(chosen) - outcomes["survived"]
     print(
-        f"{module}: {noticed} of {len(chosen)} noticed, {equivalent} equivalent,"
-        f" {time.monotonic() - began:.0f} s",
+        f"{module}: {noticed} of {len(chosen)} noticed, {outcomes['noticed by time']} of them"
+        f" by time alone, {equivalent} equivalent, {time.monotonic() - began:.0f} s",
         flush=True,
     )
     return not stale and noticed * 10 >= len(chosen) * 9
+
+
+def tell(mutant: Mutant, outcome: str) -> str:
+    if outcome != "noticed":
+        print(f"  {outcome}: {mutant.line}: {mutant.text} | {mutant.what}", flush=True)
+    return outcome
 
 
 if __name__ == "__main__":

@@ -132,7 +132,8 @@ def changes(node: ast.AST, parent: ast.AST | None) -> Iterator[tuple[str, Edit]]
         case ast.UnaryOp(op=ast.Not() | ast.USub()):
             yield f"no {type(node.op).__name__}", drop_operator
         case ast.If() | ast.While() | ast.IfExp():
-            for value in (True, False):
+            now = node.test.value if isinstance(node.test, ast.Constant) else None
+            for value in {True, False} - {now}:
                 what = f"{ast.unparse(node.test)[:50]} is {value}"
                 yield what, set_field("test", ast.Constant(value))
         case ast.comprehension():
