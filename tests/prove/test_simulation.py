@@ -7,9 +7,11 @@ import pytest
 
 from altyn.gateway import desk, recovery
 from altyn.ledger.writer import Writer
+from altyn.prove import simulation
 from altyn.prove.drill import drill
 from altyn.prove.place import Place
-from altyn.prove.simulation import Seed, simulate
+from altyn.prove.simulated_books import Asked
+from altyn.prove.simulation import Seed, simulate, simulate_side_by_side
 from altyn.prove.virtual import run, virtual_time
 from altyn.prove.world import World, make_world
 
@@ -40,6 +42,19 @@ def test_a_seed_is_the_same_history_each_time(world):
 
     assert live(5) == live(5)
     assert live(5) != live(6)
+
+
+def test_seeds_side_by_side_come_to_what_they_come_to_alone(world, monkeypatch):
+    async def last_call(_database: object, _vendors: object, asked: dict[str, Asked], _: object):
+        *_, one = asked.values()
+        return [f"{one.order.request_id}: {one.outcome}, {one.charged_nanos}"]
+
+    monkeypatch.setattr(simulation, "differences", last_call)
+
+    together = simulate_side_by_side(world, range(7), requests=20, processes=2)
+
+    assert together == simulate(world, range(7), requests=20)
+    assert list(together) == list(range(7))
 
 
 def test_every_single_failure_holds(world):

@@ -7,7 +7,6 @@ With `-` it reads such orders from its standard input, a line for each, forks a 
 and says its number: that saves the second that a Python needs to begin.
 """
 
-import ctypes
 import os
 import signal
 import sys
@@ -22,10 +21,10 @@ from altyn.control.door import serve_control_of
 from altyn.crashpoints import arm
 from altyn.database import engine
 from altyn.ledger import workers
+from altyn.prove.children import end_with_parent
 from altyn.settings import read_settings
 from altyn.upstream.dialects import afterwards
 
-PR_SET_PDEATHSIG = 1
 LOOK_UP_S = 0.3
 """The vendor is asked more often than in earnest, so that a round costs less than a second."""
 
@@ -48,7 +47,7 @@ class Orders(Struct, kw_only=True):
 
 
 def main(word: str) -> int:
-    _end_with_parent()
+    end_with_parent()
     return breed() if word == "-" else live(msgspec.json.decode(word, type=Orders))
 
 
@@ -59,7 +58,7 @@ def breed() -> int:
         orders = msgspec.json.decode(line, type=Orders)
         pid = os.fork()
         if not pid:
-            _end_with_parent()
+            end_with_parent()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.dup2(os.open(os.devnull, os.O_RDWR), 0)
             os._exit(live(orders))
@@ -102,12 +101,6 @@ def _arm(orders: Orders) -> None:
             os.kill(os.getpid(), signal.SIGSTOP if orders.stop else signal.SIGKILL)
 
     arm(meet)
-
-
-def _end_with_parent() -> None:
-    """A proof that fails in the middle leaves no gateway behind; where the system can see to it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class _Wall:
