@@ -1,6 +1,7 @@
 """The writer on real databases: many at once, refusals, outages, and commits nobody answered."""
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -52,6 +53,34 @@ async def test_moves_that_arrive_together_are_committed_together(books):
     assert await books.balance(account) == (1_000, 200)
 
 
+async def test_no_transaction_has_more_than_256_moves(books, monkeypatch):
+    account = await books.add_account(1_000)
+    key = await books.add_key(account)
+    sizes = []
+    commit = books.writer._commit
+
+    async def counted(batch: Any, **how: Any) -> None:
+        sizes.append(len(batch))
+        await commit(batch, **how)
+
+    monkeypatch.setattr(books.writer, "_commit", counted)
+    await together(books, *(hold(account, key, f"h{number}", 1) for number in range(300)))
+
+    assert sizes == [256, 44]
+
+
+async def test_commits_and_their_moves_are_counted_from_zero(books):
+    assert (books.writer.commits, books.writer.moves) == (0, 0)
+    account = await books.add_account()
+
+    await together(
+        books,
+        *(Deposit(account_id=account, amount_nanos=5, reference=name) for name in ("r1", "r2")),
+    )
+
+    assert (books.writer.commits, books.writer.moves) == (1, 2)
+
+
 async def test_a_batch_waits_for_what_the_loop_has_in_hand(books):
     account = await books.add_account(1_000)
     key = await books.add_key(account)
@@ -72,6 +101,23 @@ async def test_a_batch_that_keeps_growing_goes_all_the_same(books):
     await asyncio.gather(*asked)
 
     assert books.writer.commits - commits > 1
+
+
+async def test_a_batch_may_grow_for_six_turns_of_the_loop(books, monkeypatch):
+    account = await books.add_account(1_000)
+    key = await books.add_key(account)
+    sizes = []
+
+    async def counted(moves: Any, **_: Any) -> list[None]:
+        sizes.append(len(moves))
+        return [None] * len(moves)
+
+    monkeypatch.setattr(books.writer, "_write", counted)
+    asked = await post_one_each_turn(books, account, key, turns=30)
+    await asyncio.gather(*asked)
+
+    # The first is there before the first turn, and each turn brings one.
+    assert sizes[0] == 7
 
 
 async def post_one_each_turn(books: Books, account: int, key: int, *, turns: int) -> list[Any]:
@@ -179,6 +225,24 @@ async def test_a_refusal_that_nobody_waits_for_disturbs_nobody(books):
     await books.deposit(account, 5)
 
     assert await books.balance(account) == (5, 0)
+
+
+async def test_a_failure_that_nobody_waits_for_is_no_line_in_the_log(books, unreliable):
+    account = await books.add_account(100)
+    key = await books.add_key(account)
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about))
+    unreliable.faults = ["", "down", "down"]
+
+    # Its caller is gone, and when it is to be given back there is no database.
+    books.writer.post(hold(account, key, "h1", 1)).cancel()
+    await books.writer.drain()
+    books.writer.tell(Note(request_id="h1", provider="p", upstream_id="u", delivered_bytes=7))
+    await books.writer.drain()
+    gc.collect()
+
+    assert unreliable.faults == []
+    assert complaints == []
 
 
 async def test_a_note_is_kept_with_its_hold(books):
@@ -363,6 +427,7 @@ async def test_when_the_store_is_away_nothing_changes_and_the_next_try_works(boo
     with pytest.raises(StoreUnavailableError):
         await books.writer.post(hold(account, key, "h1", 10))
 
+    assert books.writer._voiding == set()  # nothing was made that could be given back
     assert await books.balance(account) == (100, 0)
     await books.writer.post(hold(account, key, "h1", 10))
     assert await books.balance(account) == (100, 10)
@@ -415,12 +480,43 @@ async def test_a_move_the_database_refuses_while_looking_up_leaves_the_others_do
 async def test_a_commit_that_stays_unknown_is_said_to_be_unknown(books, unreliable):
     account = await books.add_account(100)
     key = await books.add_key(account)
-    unreliable.faults = ["unanswered", *["down"] * writer_module.REPLAYS]
+    unreliable.faults = ["unanswered", *["down"] * 5]
 
     with pytest.raises(CommitUnknownError):
         await books.writer.post(hold(account, key, "h1", 10))
 
+    assert unreliable.faults == []  # five looks, and no more
     assert await books.balance(account) == (100, 10)
+
+
+async def test_a_commit_that_is_found_at_the_fifth_look_is_done(books, unreliable):
+    account = await books.add_account(100)
+    key = await books.add_key(account)
+    unreliable.faults = ["unanswered", *["down"] * 4]
+
+    await books.writer.post(hold(account, key, "h1", 10))
+
+    assert await books.balance(account) == (100, 10)
+
+
+async def test_each_look_for_a_commit_waits_a_second_longer(books, unreliable, monkeypatch):
+    monkeypatch.setattr(writer_module, "REPLAY_PAUSE_S", 1.0)
+    pauses = []
+    sleep = asyncio.sleep
+
+    async def counted(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(writer_module.asyncio, "sleep", counted)
+    account = await books.add_account(100)
+    pauses.clear()
+    unreliable.faults = ["unanswered", *["down"] * 5]
+
+    with pytest.raises(CommitUnknownError):
+        await books.writer.post(Deposit(account_id=account, amount_nanos=5, reference="r1"))
+
+    assert [pause for pause in pauses if pause] == [1.0, 2.0, 3.0, 4.0]
 
 
 @pytest.mark.parametrize("fault", ["unanswered", "lost"])
@@ -565,14 +661,19 @@ async def test_who_begins_while_a_commit_is_looked_for_is_told_at_once(
 ) -> None:
     account = await books.add_account(100)
     key = await books.add_key(account)
+    moves = books.writer.moves
     unreliable.faults = ["unanswered", "down", "down"]
 
     first = books.writer.post(hold(account, key, "h1", 10))
     while len(unreliable.faults) > 1:  # noqa: ASYNC110 -- it tells nobody
         await asyncio.sleep(0)
     second = books.writer.post(hold(account, key, "h2", 10))
+    deposit = books.writer.post(Deposit(account_id=account, amount_nanos=5, reference="r1"))
 
     with pytest.raises(StoreUnavailableError):
         await second
-    await first
-    assert await books.balance(account) == (100, 10)
+    assert not deposit.done()  # what gives money waits: nobody would ask again
+    await asyncio.gather(first, deposit)
+    await books.writer.drain()
+    assert await books.balance(account) == (105, 10)
+    assert books.writer.moves - moves == 2
