@@ -3,7 +3,7 @@
 `python ledger_process.py rush URL ACCOUNT KEY COUNT NANOS` says `ready`, waits for a line, asks for
 COUNT holds at once and says how many were granted. `loop URL ACCOUNT KEY` holds and settles until
 it is killed, and says what it was promised. `sync URL ACCOUNT KEY COUNT` makes COUNT commits, one
-after the other.
+after the other. `bump URL` says `ready`, waits for a line, commits once and says what became of it.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from altyn.database.engine import bump_revision
+from altyn.errors import AltynError
 from altyn.ledger.moves import NotAffordableError
 from fakes.books import Books, hold, open_books, settle
 
@@ -62,6 +64,17 @@ async def sync(books: Books, account: int, key: int, number: int) -> None:
     say(str(books.writer.commits - before))
 
 
+async def bump(books: Books) -> None:
+    say("ready")
+    await asyncio.to_thread(sys.stdin.readline)
+    try:
+        await books.database.write(bump_revision)
+        say("done")
+    except AltynError as error:
+        say(type(error).__name__)
+    await asyncio.to_thread(sys.stdin.readline)
+
+
 @contextmanager
 def start(*words: object, under: Sequence[str] = ()) -> Iterator[Any]:
     """Run this program beside us, *under* another one if asked; it is gone afterwards."""
@@ -84,7 +97,8 @@ def start(*words: object, under: Sequence[str] = ()) -> Iterator[Any]:
 
 async def main(deed: str, url: str, *numbers: str) -> None:
     async with open_books(url) as books:
-        await {"rush": rush, "loop": loop, "sync": sync}[deed](books, *map(int, numbers))
+        deeds = {"rush": rush, "loop": loop, "sync": sync, "bump": bump}
+        await deeds[deed](books, *map(int, numbers))
 
 
 if __name__ == "__main__":

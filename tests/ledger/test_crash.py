@@ -1,15 +1,16 @@
 """Killed at any moment, nothing that was promised is lost and nothing is done twice."""
 
+import asyncio
+import os
 import random
-import shutil
-import subprocess
 
 import pytest
 
 from altyn.ledger import workers
 from altyn.ledger.moves import Resolve
 from altyn.ledger.workers import list_abandoned
-from fakes.books import Books, open_books
+from altyn.prove.strace import CANNOT, CannotTraceError, failing, find_strace
+from fakes.books import Books, hold, open_books
 from fakes.ledger_process import start
 
 KILLS = 20
@@ -68,16 +69,10 @@ async def void_what_was_left_open(books: Books) -> None:
         )
 
 
-def can_trace(strace: str) -> bool:
-    return subprocess.run([strace, "-o", "/dev/null", "true"], check=False).returncode == 0
-
-
 async def test_every_commit_reaches_the_disk(sqlite_url, tmp_path):
-    strace = shutil.which("strace")
+    strace = find_strace()
     if strace is None:
-        pytest.skip("strace is not installed: apt-get install strace")
-    if not can_trace(strace):
-        pytest.skip("strace may not trace here: run with CAP_SYS_PTRACE")
+        pytest.skip(CANNOT)
     async with open_books(sqlite_url) as books:
         account = await books.add_account(DEPOSIT)
         key = await books.add_key(account)
@@ -90,6 +85,41 @@ async def test_every_commit_reaches_the_disk(sqlite_url, tmp_path):
 
     assert commits == 30
     assert trace.read_text().count("sync(") >= commits
+
+
+async def test_a_commit_whose_sync_failed_is_unknown_for_a_crash_may_bring_it_back(sqlite_url):
+    with start("bump", sqlite_url) as process:
+        assert process.stdout.readline() == "ready\n"
+        try:
+            with failing(process.pid, "fdatasync"):
+                process.stdin.write("go\n")
+                process.stdin.flush()
+                said = process.stdout.readline()
+                process.kill()
+        except CannotTraceError:
+            pytest.skip(CANNOT)
+
+    assert said == "CommitUnknownError\n"
+    async with open_books(sqlite_url) as books:
+        assert await books.read("SELECT number FROM revisions") == [(1,)]
+
+
+async def test_a_disk_that_fails_for_a_moment_loses_nothing_and_repeats_nothing(sqlite_url):
+    async with open_books(sqlite_url) as books:
+        account = await books.add_account(100)
+        key = await books.add_key(account)
+        try:
+            with failing(os.getpid(), "fdatasync"):
+                asked = books.writer.post(hold(account, key, "h1", 10))
+                await asyncio.sleep(0.3)
+                assert not asked.done()  # neither there nor not there: it is looked for
+        except CannotTraceError:
+            pytest.skip(CANNOT)
+
+        await asked
+
+        assert await books.balance(account) == (100, 10)
+        assert await books.findings() == ()
 
 
 async def test_the_database_is_as_durable_as_it_can_be(books):

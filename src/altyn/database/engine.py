@@ -63,7 +63,8 @@ class Database(Protocol):
         """Run *work* in one durable transaction and return what it returned after the commit.
 
         Raises `StoreUnavailableError` when the store cannot be written now (nothing happened), and
-        `CommitUnknownError` when the connection was lost while committing (either may be true).
+        `CommitUnknownError` when the connection, or the disk, was lost while committing (either may
+        be true).
         """
         ...
 
@@ -94,7 +95,7 @@ class StoreUnavailableError(AltynError):
 
 
 class CommitUnknownError(StoreUnavailableError):
-    """COMMIT was sent and no answer came. Read again by id; never repeat blindly."""
+    """COMMIT was begun and not answered as done. Read again by id; never repeat blindly."""
 
 
 def now_ms() -> int:

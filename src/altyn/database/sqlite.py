@@ -22,7 +22,13 @@ import msgspec
 
 from altyn.database import bulk
 from altyn.database.bulk import Change, Row, Rows
-from altyn.database.engine import Database, StoreUnavailableError, Transaction, Work
+from altyn.database.engine import (
+    CommitUnknownError,
+    Database,
+    StoreUnavailableError,
+    Transaction,
+    Work,
+)
 from altyn.errors import StoreLockedError
 
 T = TypeVar("T")
@@ -31,6 +37,9 @@ LOCK_WAIT_S = 2.0
 LOCK_PAUSE_S = 0.02
 SAFE_VERSION = (3, 51, 3)
 """The first SQLite without the WAL-reset bug."""
+
+PRIMARY_CODE = 0xFF
+"""The low byte of an extended result code of SQLite: https://sqlite.org/rescode.html."""
 
 # For every NULL Python's driver looks for somebody who can adapt None, raises and drops two errors,
 # and binds None: thousands of instructions each, a tenth of a batch. This one says at once: None.
@@ -204,18 +213,33 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _commit(connection: sqlite3.Connection, work: Work[T]) -> T:
-    """Run *work* between BEGIN IMMEDIATE and COMMIT; on any failure nothing of it remains."""
+    """Run *work* between BEGIN IMMEDIATE and COMMIT; on any failure nothing of it remains.
+
+    Raises `CommitUnknownError` for an I/O error of the COMMIT itself.
+    """
     try:
         connection.execute("BEGIN IMMEDIATE")
         result: T = _run_to_end(work(SqliteTransaction(connection)))  # type: ignore[arg-type]
-        connection.execute("COMMIT")
     except sqlite3.OperationalError as error:
         _roll_back(connection)
         raise _as_ours(error) from None
     except BaseException:
         _roll_back(connection)
         raise
+    _end(connection)
     return result
+
+
+def _end(connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        _roll_back(connection)
+        # What was written before its sync failed is nothing to this process, but the next one may
+        # find it whole in the log: a refusal that says "nothing happened" would not be true then.
+        if error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_IOERR:
+            raise CommitUnknownError(f"SQLite: {error}") from None
+        raise _as_ours(error) from None
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

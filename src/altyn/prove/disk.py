@@ -25,11 +25,12 @@ from altyn.prove.children import Say, fork
 from altyn.prove.fleet import back, calling, dishonest, one_shop
 from altyn.prove.place import Place
 from altyn.prove.shop import Node, Shop
+from altyn.prove.strace import CANNOT, find_strace
 from altyn.prove.table import Row
 from altyn.usage.record import record_changes
 
 SYNCED_COMMITS = 30
-FULL_S = 0.7
+BAD_S = 0.7
 ROOM_BYTES = 64 * 1024
 SMALL_BYTES = 12 * 1024 * 1024
 BALLAST_BYTES = 4096
@@ -49,9 +50,9 @@ def count_syncs(place: Place) -> Row:
 
 
 def _with_strace(place: Place, row: Row) -> Row:
-    strace = shutil.which("strace")
-    if strace is None or subprocess.run([strace, "-o", os.devnull, "true"], check=False).returncode:
-        row.note = "strace is not installed, or may not trace here"
+    strace = find_strace()
+    if strace is None:
+        row.note = CANNOT
         return row
     with tempfile.NamedTemporaryFile() as trace:
         command = [strace, "-f", "-e", "trace=fsync,fdatasync", "-o", trace.name]
@@ -126,7 +127,7 @@ async def fill(place: Place, *, rounds: int, seed: int) -> Row:
         finally:
             _allow(node, NO_LIMIT)
 
-    await _fill(place, row, seed, rounds=rounds, full=full)
+    await live_through(place, row, seed, rounds=rounds, bad=full)
     return row
 
 
@@ -150,7 +151,7 @@ async def fill_for_real(place: Place, *, rounds: int, seed: int) -> Row:
             return row
         path = place.fresh().removeprefix("sqlite:///")
         url = f"sqlite:///{shutil.copy(path, folder / 'altyn.db')}"
-        await _fill(place, row, seed, rounds=rounds, full=full, url=url)
+        await live_through(place, row, seed, rounds=rounds, bad=full, url=url)
     return row
 
 
@@ -175,12 +176,13 @@ def _take_all_but(ballast: Path, room_bytes: int) -> None:
     os.truncate(ballast, max(0, ballast.stat().st_size - room_bytes))
 
 
-Full = Callable[[Shop, Node], AbstractContextManager[None]]
+Bad = Callable[[Shop, Node], AbstractContextManager[None]]
 
 
-async def _fill(
-    place: Place, row: Row, seed: int, *, rounds: int, full: Full, url: str | None = None
+async def live_through(
+    place: Place, row: Row, seed: int, *, rounds: int, bad: Bad, url: str | None = None
 ) -> None:
+    """Customers call, the disk is *bad* for a while, and is good again."""
     slowest = 0.0
     async with one_shop(place, seed, url=url) as shop:
         node = await shop.start()
@@ -188,16 +190,17 @@ async def _fill(
             row.rounds += 1
             async with calling(shop, [node]):
                 await asyncio.sleep(0.3)
-                with full(shop, node):
-                    await asyncio.sleep(FULL_S)
+                with bad(shop, node):
+                    await asyncio.sleep(BAD_S)
                 back_s = await back(shop, node)
             slowest = max(slowest, back_s)
             if back_s > BACK_S:
-                row.violations.append(f"no paid call for {back_s:.1f} s after there was room again")
+                row.violations.append(f"no paid call for {back_s:.1f} s once the disk was good")
             row.violations += await shop.resolved(RESOLVED_S, by=node)
             row.violations += [*dishonest(shop), *await shop.broken()]
         await node.stop()
-    row.note = f"paid calls again within {slowest:.1f} s"
+        refused = sum(call.end == "refused" for call in shop.callers.calls)
+    row.note = f"paid calls again within {slowest:.1f} s, {refused} refused meanwhile"
 
 
 def _allow(node: Node, size_bytes: int) -> None:

@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 from altyn.errors import OperatorError
 from altyn.prove.backup import back_up_under_load
 from altyn.prove.bad_days import bad_days
+from altyn.prove.bad_disk import fail, fail_and_kill, fail_while_migrating
 from altyn.prove.breaches import breach
 from altyn.prove.disk import count_syncs, fill, fill_for_real, fill_while_migrating
 from altyn.prove.drill import drill
@@ -42,6 +43,7 @@ class Size(Struct, frozen=True, kw_only=True):
     restarts: int
     cuts: int
     full_disks: int
+    bad_disks: int
     bad_days: int
     jumps: int
     revocations: int
@@ -65,6 +67,7 @@ QUICK = Size(
     restarts=1,
     cuts=5,
     full_disks=3,
+    bad_disks=3,
     bad_days=1,
     jumps=2,
     revocations=1,
@@ -82,6 +85,7 @@ LONG = Size(
     restarts=100,
     cuts=5_000,
     full_disks=500,
+    bad_disks=500,
     bad_days=100,
     jumps=200,
     revocations=100,
@@ -115,14 +119,16 @@ def _races(place: Place, size: Size, seed: int) -> list[Row]:
     return race(place, rounds=size.races, seed=seed)
 
 
-def _disk(place: Place, size: Size, seed: int) -> list[Row]:
+def _disk(place: Place, size: Size, seed: int) -> Iterator[Row]:
     """On PostgreSQL the disk is the server's, and only its syncs can be counted from here."""
-    rows = [count_syncs(place)]
+    yield count_syncs(place)
     if place.kind == "sqlite":
-        rows.append(asyncio.run(fill(place, rounds=size.full_disks, seed=seed)))
-        rows.append(asyncio.run(fill_for_real(place, rounds=size.full_disks, seed=seed)))
-        rows.append(fill_while_migrating(place))
-    return rows
+        yield asyncio.run(fill(place, rounds=size.full_disks, seed=seed))
+        yield asyncio.run(fill_for_real(place, rounds=size.full_disks, seed=seed))
+        yield fill_while_migrating(place)
+        yield asyncio.run(fail(place, rounds=size.bad_disks, seed=seed))
+        yield asyncio.run(fail_and_kill(place, rounds=size.bad_disks, seed=seed))
+        yield fail_while_migrating(place, rounds=size.bad_disks, seed=seed)
 
 
 def _fleet(place: Place, size: Size, seed: int) -> Iterator[Row]:
