@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 ARGUMENTS = (
@@ -15,11 +15,19 @@ ARGUMENTS = (
     "--no-first-run",
 )
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+LOOKS = {
+    "en": (("light", WIDE), ("dark", NARROW)),
+    "ru": (("dark", WIDE), ("light", NARROW)),
+}
+"""Every theme in every width; the longer Russian words where there is least room, too."""
+
 RULES = {
     "runOnly": {
         "type": "tag",
         "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    }
+    },
+    # Of what is in order, axe would describe every node: on a long page, for seconds.
+    "resultTypes": ["violations"],
 }
 LATIN = re.compile(r"[A-Za-z][A-Za-z'’]{2,}")
 NAMES = frozenset(
@@ -46,13 +54,16 @@ WORDS = """() => {
 }"""
 
 
-class Watcher:
-    """Collects what a page does wrong: policy violations, errors, requests to elsewhere."""
+class Window:
+    """A watched context: what its pages do wrong is policy violations, errors, requests to
+    elsewhere.
+    """
 
-    def __init__(self, context: BrowserContext, *, origin: str) -> None:
-        self.origin = origin
-        self.wrong: list[str] = []
+    def __init__(self, context: BrowserContext) -> None:
+        self.context = context
+        self.origin = ""
         self.expected: tuple[str, ...] = ()
+        self.wrong: list[str] = []
         context.on("console", self._hear)
         context.on("weberror", lambda error: self.wrong.append(f"error: {error.error}"))
         context.on("request", self._see)
@@ -60,6 +71,40 @@ class Watcher:
             "addEventListener('securitypolicyviolation', (broken) =>"
             " console.error('policy: ' + broken.violatedDirective + ' ' + broken.blockedURI))"
         )
+
+    def open(self, person: Any, path: str, *, expected: tuple[str, ...]) -> Page:
+        """A new page of *person*; the one that is there already keeps the processes alive."""
+        if not self.context.pages:
+            self.context.new_page()
+        self.context.new_page()
+        return self.go(person, path, expected=expected)
+
+    def go(self, person: Any, path: str, *, expected: tuple[str, ...]) -> Page:
+        """The newest page goes elsewhere."""
+        self.origin, self.expected, self.wrong = person.gateway.url, expected, []
+        remember(self.context, person)
+        page = self.context.pages[-1]
+        page.goto(self.origin + path)
+        return page
+
+    def refresh(self, size: Any) -> None:
+        """The newest page looks as it did when it was new."""
+        page = self.context.pages[-1]
+        page.emulate_media(color_scheme="null", reduced_motion="null")
+        page.set_viewport_size(size)
+
+    def leave(self) -> None:
+        """Nothing stays that whoever opens it next might notice: no page, cookie or kept value."""
+        anchor, *pages = self.context.pages
+        everything = {"origin": self.origin, "storageTypes": "all"}
+        self.context.new_cdp_session(anchor).send("Storage.clearDataForOrigin", everything)
+        for page in pages:
+            page.close()
+        self.context.clear_cookies()
+
+    def assert_clean(self) -> None:
+        """Nothing wrong but what the test expects, such as the console's word on a 404."""
+        assert [what for what in self.wrong if not any(ok in what for ok in self.expected)] == []
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -69,17 +114,71 @@ class Watcher:
         if not request.url.startswith((self.origin, "data:", "blob:")):
             self.wrong.append(f"request to {request.url}")
 
-    def assert_clean(self) -> None:
-        """Nothing wrong but what the test expects, such as the console's word on a 404."""
-        assert [what for what in self.wrong if not any(ok in what for ok in self.expected)] == []
+
+class Windows:
+    """The windows of one browser, kept for the next test that opens one alike.
+
+    A new context costs Chromium a profile and its processes: twice as much as a page, and five
+    times as much as a page that only goes elsewhere.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._free: dict[str, list[Window]] = {}
+        self._taken: list[tuple[str, Window]] = []
+        self._walking: dict[str, Window] = {}
+        self._walked: list[Window] = []
+
+    def open(
+        self, person: Any, path: str, *, expected: tuple[str, ...] = (), **options: Any
+    ) -> Page:
+        """A page in an empty window."""
+        kind = kind_of(person, options)
+        alike = self._free.setdefault(kind, [])
+        window = alike.pop() if alike else self._make(person, options)
+        self._taken.append((kind, window))
+        return window.open(person, path, expected=expected)
+
+    def walk(
+        self, person: Any, path: str, *, expected: tuple[str, ...] = (), **options: Any
+    ) -> Page:
+        """The page where this very person was last, as new: for those that look at many."""
+        kind = f"{person.session} {kind_of(person, options)}"
+        if kind in self._walking:
+            window = self._walking[kind]
+            window.refresh({"viewport": WIDE, **options}["viewport"])
+        else:
+            window = self._walking[kind] = self._make(person, options)
+            window.context.new_page()
+        self._walked.append(window)
+        return window.go(person, path, expected=expected)
+
+    def end_test(self) -> None:
+        """Empty what was opened; then nothing may have been wrong in a window of the test."""
+        used = [*self._walked, *(window for _, window in self._taken)]
+        for kind, window in self._taken:
+            window.leave()
+            self._free[kind].append(window)
+        self._walked, self._taken = [], []
+        for window in used:
+            window.assert_clean()
+
+    def _make(self, person: Any, options: dict[str, Any]) -> Window:
+        return Window(open_context(self._browser, person, **options))
+
+
+def kind_of(person: Any, options: dict[str, Any]) -> str:
+    return f"{person.client.headers['accept-language']} {sorted(options.items())}"
 
 
 def assert_accessible(page: Page) -> None:
     """No violation of WCAG 2.2 AA that axe can find."""
-    results = Axe().run(page, options=RULES)
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    violations = page.evaluate("rules => axe.run(rules).then(found => found.violations)", RULES)
     found = [
         f"{broken['id']}: {node['html'][:160]} -- {node['failureSummary'][:300]}"
-        for broken in results.response["violations"]
+        for broken in violations
         for node in broken["nodes"]
     ]
     assert found == [], f"{page.url}\n" + "\n".join(found)
@@ -111,7 +210,12 @@ def open_context(browser: Browser, person: Any, **options: Any) -> BrowserContex
         **{"viewport": WIDE, **options},
     )
     context.set_default_timeout(10_000)
+    remember(context, person)
+    return context
+
+
+def remember(context: BrowserContext, person: Any) -> None:
+    """Whoever has signed in is so in this browser, too."""
     if person.session:
         cookie = {"name": "altyn_session", "value": person.session, "url": person.gateway.url}
         context.add_cookies([cookie])  # type: ignore[list-item]
-    return context

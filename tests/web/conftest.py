@@ -2,10 +2,9 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-from browser import ARGUMENTS, Watcher, open_context
+from browser import ARGUMENTS, Windows
 from people import Person, sign_in
 from playwright.sync_api import Browser, Page, sync_playwright
 from spender import Spender, spend
@@ -61,31 +60,25 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+@pytest.fixture(scope="module")
+def windows(browser: Browser) -> Windows:
+    return Windows(browser)
+
+
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+def open_page(windows: Windows) -> Iterator[Callable[..., Page]]:
     """`open_page(person, "/app/keys")`: a page in a browser of theirs. Afterwards nothing may have
     been wrong with it, except for what the test names as `expected`.
     """
-    watchers: list[Watcher] = []
-    contexts: list[Any] = []
+    yield windows.open
+    windows.end_test()
 
-    def open_it(
-        person: Person, path: str, *, expected: tuple[str, ...] = (), **options: Any
-    ) -> Page:
-        context = open_context(browser, person, **options)
-        contexts.append(context)
-        watcher = Watcher(context, origin=person.gateway.url)
-        watcher.expected = expected
-        watchers.append(watcher)
-        page = context.new_page()
-        page.goto(person.gateway.url + path)
-        return page
 
-    yield open_it
-    for context in contexts:
-        context.close()
-    for watcher in watchers:
-        watcher.assert_clean()
+@pytest.fixture
+def walk_to(windows: Windows) -> Iterator[Callable[..., Page]]:
+    """The same, in the page where that person was last: for tests that only look at a page."""
+    yield windows.walk
+    windows.end_test()
 
 
 @pytest.fixture(scope="module")

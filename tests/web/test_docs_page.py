@@ -7,7 +7,7 @@ from typing import get_type_hints
 import httpx
 import msgspec
 import pytest
-from browser import NARROW, WIDE, assert_accessible, assert_fits
+from browser import LOOKS, assert_accessible, assert_fits
 from people import Person, sign_in
 
 from altyn.api import wire
@@ -195,7 +195,7 @@ def test_with_answers_and_open_parts_it_is_accessible(cabinet, open_page, langua
             page.locator(f"{form} button").click()
             page.locator(f"{form} + .result [data-took]:not(:empty)").wait_for()
 
-        for theme, size in (("light", WIDE), ("dark", NARROW)):
+        for theme, size in LOOKS[language]:
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             page.set_viewport_size(size)
             assert_accessible(page)
