@@ -15,12 +15,18 @@ from altyn.ledger import workers
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fakes.gateway import Gateway
+from fakes.gateway import Gateway, migrated_file
 from fakes.openai_server import FakeOpenAI
 from fakes.postgres import TemporaryPostgres, find_postgres_bin
 
 NUMBERS = count(1)
 KINDS = ("sqlite", "postgresql")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: at the end no worker waits for the other's longest."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +53,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file to copy: much quicker than migrating for each test."""
     path = tmp_path_factory.mktemp("template") / "altyn.db"
-    asyncio.run(migrate(f"sqlite:///{path}"))
+    path.write_bytes(migrated_file())
     return path
 
 
@@ -80,9 +86,9 @@ def migrated_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def gateway(database_url: str, tmp_path: Path) -> Iterator[Gateway]:
+def gateway(migrated_url: str, tmp_path: Path) -> Iterator[Gateway]:
     """A running gateway on either database. Afterwards every invariant of the ledger must hold."""
-    with Gateway(tmp_path / "home", database_url) as running:
+    with Gateway(tmp_path / "home", migrated_url) as running:
         yield running
         running.wait_until_idle()
         running.verify()

@@ -4,13 +4,16 @@ Tests talk to it over HTTP like anybody, and look behind it through `app`.
 """
 
 import asyncio
+import tempfile
 import threading
 from collections.abc import Coroutine
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
 import uvicorn
+import uvicorn.server
 
 from altyn.accounts.store import add_user, get_user
 from altyn.api.protocol import LimitedProtocol
@@ -33,6 +36,17 @@ T = TypeVar("T")
 NO_RULES = KeyRules()
 
 
+@cache
+def migrated_file() -> bytes:
+    """An SQLite database after all migrations, to copy: they take longer than all the rest of a
+    start.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "altyn.db"
+        asyncio.run(migrate(f"sqlite:///{path}"))
+        return path.read_bytes()
+
+
 class Customer(NamedTuple):
     """Somebody with money, a live key and a test key."""
 
@@ -42,6 +56,35 @@ class Customer(NamedTuple):
     key_id: int
     test_key: str
     test_key_id: int
+
+
+class Impatient:
+    """asyncio, for uvicorn, which sleeps a tenth of a second each time it waits for its end."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / 100)
+
+
+vars(uvicorn.server)["asyncio"] = Impatient()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which looks ten times a second whether it shall leave: this one is told."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
+
+    def leave(self) -> None:
+        self.should_exit = True
+        self._told.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._told.wait()
 
 
 class Gateway:
@@ -77,7 +120,7 @@ class Gateway:
 
     def stop(self) -> None:
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(setattr, self._server, "should_exit", True)  # noqa: FBT003
+            self._loop.call_soon_threadsafe(self._server.leave)
             self._thread.join(60)
         assert not self._thread.is_alive(), "the gateway did not stop"
 
@@ -145,14 +188,20 @@ class Gateway:
     # Inside -----------------------------------------------------------------------------------
 
     def _live(self) -> None:
-        asyncio.set_event_loop(self._loop)
         try:
+            self._copy_tables()
+            asyncio.set_event_loop(self._loop)
             self._loop.run_until_complete(self._serve())
         except BaseException as failure:  # noqa: BLE001 -- raised in `start`
             self._failure = failure
             self._started.set()
         finally:
             self._loop.close()
+
+    def _copy_tables(self) -> None:
+        kind, _, path = self.settings.database_url.partition(":///")
+        if kind == "sqlite" and not Path(path).exists():
+            Path(path).write_bytes(migrated_file())
 
     async def _serve(self) -> None:
         await self._prepare()
@@ -171,13 +220,12 @@ class Gateway:
             date_header=False,
             timeout_graceful_shutdown=5,
         )
-        self._server = uvicorn.Server(config)
-        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        self._server = Server(config)
         serving = asyncio.ensure_future(self._server.serve())
         while not self._server.started:
             if serving.done():
                 raise RuntimeError("the gateway ended while starting")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.001)
         port = self._server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self._started.set()
