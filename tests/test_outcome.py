@@ -7,7 +7,7 @@ import pytest
 from altyn.catalog.price import Price
 from altyn.chat import Fault, Usage
 from altyn.ledger.moves import Loss
-from altyn.outcome import Ending, Terms, Verdict, judge, judge_abandoned
+from altyn.outcome import Ending, Terms, Verdict, due, judge, judge_abandoned
 
 USAGE = Usage(input_uncached=100, output_text=50)
 PARTIAL = Usage(input_uncached=80, output_text=40, partial=True)
@@ -229,6 +229,36 @@ def test_who_pays(happened, expected):
     verdict = judge(happened, terms())
 
     assert came_to(verdict) == expected
+
+
+@pytest.mark.parametrize("happened", [row[0] for row in ROWS.values()], ids=ROWS.keys())
+def test_what_is_charged_is_what_is_due(happened):
+    for held in (0, 1, 699, 700, 1000, 10**6):
+        verdict = judge(happened, terms(hold_nanos=held))
+        price = SELL.charge(verdict.usage) if verdict.usage is not None else None
+
+        assert due(verdict.outcome, price_nanos=price, hold_nanos=held) == verdict.charge_nanos
+
+
+@pytest.mark.parametrize(
+    ("outcome", "price", "expected"),
+    [
+        ("charged", 900, 900),
+        ("charged_cancelled", 900, 900),
+        ("charged_estimated", 900, 900),
+        ("charged_estimated", 1001, 1000),
+        ("charged_capped", 1001, 1000),
+        ("charged_capped", 1000, None),
+        ("charged_capped", None, None),
+        ("charged", None, None),
+        ("charged_estimated", None, None),
+        ("free_broken", 900, 0),
+        ("free_unknown", None, 0),
+        ("given_away", 900, None),
+    ],
+)
+def test_what_is_due(outcome, price, expected):
+    assert due(outcome, price_nanos=price, hold_nanos=1000) == expected
 
 
 def test_an_estimate_never_asks_for_more_than_was_held():

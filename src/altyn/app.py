@@ -51,6 +51,7 @@ from altyn.ledger import workers
 from altyn.ledger.audit import Auditor
 from altyn.ledger.writer import Owner, Writer
 from altyn.logs import set_up_logs
+from altyn.receipts import charges_equal_their_prices
 from altyn.settings import Settings, read_settings
 from altyn.upstream.client import Client
 from altyn.upstream.provider import list_providers
@@ -90,7 +91,7 @@ class App:
         self.seal = Seal(load_root(settings.home))
         self.database: Database = open_database(settings.database_url)
         self.router = Router(processes=settings.workers)
-        self.auditor = Auditor(self.database)
+        self.auditor = Auditor(self.database, charges_equal_their_prices)
         self.meter = Meter()
         self.left = 0
         self.failure: Exception | None = None

@@ -177,6 +177,25 @@ def judge_swept(verdict: Verdict, *, charged_nanos: Nanos) -> Verdict:
     return structs.replace(verdict, outcome="free_unknown", state="expired", charge_nanos=0)
 
 
+def due(outcome: str, *, price_nanos: Nanos | None, hold_nanos: Nanos) -> Nanos | None:
+    """What the table takes for usage that comes to *price_nanos*: so any charge can be checked.
+
+    None where no charge is right: nobody knows the price, no row is called so, or a hold is said
+    to have been too small that was not.
+    """
+    if outcome.startswith("free_"):
+        return 0
+    if price_nanos is None:
+        return None
+    if outcome in ("charged", "charged_cancelled"):
+        return price_nanos
+    if outcome == "charged_estimated":
+        return min(price_nanos, hold_nanos)
+    if outcome == "charged_capped" and price_nanos > hold_nanos:
+        return hold_nanos
+    return None
+
+
 def _is_empty(ending: Ending, usage: Usage | None) -> bool:
     if ending.cut_off:
         return False  # nothing was said yet, but who leaves early has asked all the same

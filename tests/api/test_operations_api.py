@@ -81,6 +81,27 @@ def test_a_breach_of_one_account_is_told_and_the_others_go_on(sqlite_gateway, mo
     assert said.json["reasons"] == ["account 1 still does not add up", "nor do all"]
 
 
+def test_a_charge_that_is_not_the_price_of_its_usage_freezes_its_account(sqlite_gateway):
+    alice, bob = sqlite_gateway.add_customer(), sqlite_gateway.add_customer()
+    for customer in (alice, bob):
+        assert Caller(sqlite_gateway.base, customer.key).chat().status == 200
+    sqlite_gateway.wait_until_idle()
+    add = "UPDATE usage_records SET output_text = output_text + $2 WHERE account_id = $1"
+
+    sqlite_gateway.run(sqlite_gateway.app.audit())
+    before = Caller(sqlite_gateway.base, alice.key).chat()
+    sqlite_gateway.write(lambda tx: tx.execute(add, alice.account_id, 1))
+    sqlite_gateway.run(sqlite_gateway.app.audit())
+    after = [Caller(sqlite_gateway.base, each.key).chat() for each in (alice, bob)]
+    sqlite_gateway.write(lambda tx: tx.execute(add, alice.account_id, -1))
+
+    assert before.status == 200
+    assert [said.status for said in after] == [403, 200]
+    assert after[0].code == "account_frozen"
+    (reason,) = Caller(sqlite_gateway.url).get("/readyz").json["reasons"]
+    assert reason.startswith(f"account {alice.account_id}: request ")
+
+
 async def test_a_postgresql_that_only_reads_is_not_ready(postgres_url):
     database = open_database(postgres_url)
     await database.open()

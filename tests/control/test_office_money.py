@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from altyn.chat import Usage
 from altyn.control.deeds import perform
 from altyn.errors import AlreadyExistsError, InvalidAmountError, OperatorError, UnknownNameError
 from altyn.ledger.moves import Hold, Resolve
@@ -15,9 +16,16 @@ async def ann(do):
     return "ann@example.com"
 
 
+INPUT_TOKEN = 100
+"""What a token of input costs, in nanos."""
+
+
 async def charge(office, request_id, nanos):
     """Somebody has called a model and paid for it."""
     ((account_id, key_id),) = await office.database.read("SELECT account_id, id FROM keys")
+    ((price_id,),) = await office.database.read(
+        "SELECT id FROM prices WHERE model_id = 'sandbox/echo'"
+    )
     office.writer.owner = await office.database.write(start_worker)
     hold = Hold(
         request_id=request_id,
@@ -40,6 +48,8 @@ async def charge(office, request_id, nanos):
         status="success",
         outcome="charged",
         streamed=False,
+        usage=Usage(input_uncached=nanos // INPUT_TOKEN),
+        price_id=price_id,
         charge_nanos=nanos,
         hold_nanos=nanos,
     )
@@ -162,6 +172,21 @@ async def test_books_that_do_not_add_up_are_told(do, office, ann):
 
     assert found["holds_true"] is False
     assert any(finding["invariant"] == "posted = sum of entries" for finding in found["findings"])
+
+
+async def test_a_charge_that_is_not_the_price_of_its_usage_is_told(do, office, ann):
+    await do("deposit", email=ann, amount="1")
+    await do("key.create", user=ann)
+    await charge(office, "request-1", 300_000_000)
+    change = "UPDATE usage_records SET input_uncached = input_uncached + $1"
+
+    await office.database.write(lambda tx: tx.execute(change, 1))
+    found = await do("ledger.verify")
+    await office.database.write(lambda tx: tx.execute(change, -1))
+
+    assert [finding["invariant"] for finding in found["findings"]] == [
+        "charge = price of its usage"
+    ]
 
 
 async def test_a_story_of_money_is_the_same_on_either_database(any_office):

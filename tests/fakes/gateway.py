@@ -29,6 +29,7 @@ from altyn.keys.store import KeyRules, create_key
 from altyn.ledger.audit import verify
 from altyn.ledger.moves import Deposit
 from altyn.money import parse_nanos
+from altyn.receipts import charges_equal_their_prices
 from altyn.settings import read_settings
 from altyn.upstream.provider import add_provider
 
@@ -178,7 +179,7 @@ class Gateway:
 
     def verify(self) -> None:
         """Every invariant of the ledger holds, and nothing is held once nothing runs."""
-        audit = self.run(verify(self.app.database))
+        audit = self.run(verify(self.app.database, charges_equal_their_prices))
         assert audit.findings == ()
 
     def wait_until_idle(self, timeout_s: float = 10) -> None:

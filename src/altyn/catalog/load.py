@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -153,8 +154,19 @@ async def find_applied_price(
     )
     if not rows:
         return None
-    price = read_price(rows[0][0])
-    return AppliedPrice(price.marked_up(markup_ppm) if markup_ppm else price, rows[0][1])
+    return AppliedPrice(apply_markup(rows[0][0], markup_ppm), rows[0][1])
+
+
+@lru_cache(maxsize=1024)
+def apply_markup(document: str, markup_ppm: int | None) -> Price:
+    """The price of a row's *document*, with the markup on it that a receipt names.
+
+    Raises `msgspec.DecodeError` where the row says no price, `OperatorError` where the markup
+    cannot be. Remembers the last 1,024, some megabytes: whoever recomputes receipts by the
+    thousand meets the same few again and again.
+    """
+    price = read_price(document)
+    return price.marked_up(markup_ppm) if markup_ppm else price
 
 
 async def add_builtin_models(tx: Transaction, *, currency: str = "USD") -> int:

@@ -18,6 +18,7 @@ from altyn.database.seal import ROOT_FILE, Seal, load_root
 from altyn.database.sqlite import take_lock
 from altyn.errors import AlreadyExistsError, LedgerBrokenError, OperatorError, StoreLockedError
 from altyn.ledger.audit import verify
+from altyn.receipts import charges_equal_their_prices
 from altyn.settings import Settings
 from altyn.upstream.provider import list_providers
 
@@ -166,7 +167,7 @@ async def _verify_copy(settings: Settings, path: Path) -> bool:
     database = open_database(url)
     await database.open()
     try:
-        audit = await verify(database)
+        audit = await verify(database, charges_equal_their_prices)
         for finding in audit.findings:
             raise LedgerBrokenError(
                 f"The ledger in the backup does not hold: {finding.sentence}. Nothing was changed."

@@ -10,6 +10,7 @@ from altyn.ledger.audit import verify
 from altyn.ledger.deposits import pay_in, read_deposit
 from altyn.ledger.moves import Refund
 from altyn.money import Nanos, format_nanos
+from altyn.receipts import charges_equal_their_prices
 
 
 class BalanceCard(Struct, kw_only=True):
@@ -103,7 +104,7 @@ async def balance(office: Office, *, email: str) -> BalanceCard:
 
 async def verify_ledger(office: Office) -> Verification:
     """Recompute every balance and check every invariant. Reads only; may take minutes."""
-    audit = await verify(office.database)
+    audit = await verify(office.database, charges_equal_their_prices)
     return Verification(
         holds_true=audit.holds_true,
         accounts=audit.accounts,

@@ -5,6 +5,8 @@ one statement, which both databases answer from one moment. `verify` reads every
 `Auditor` looks at every balance each time, and behind it at a stretch of the customers, in turn.
 """
 
+from collections.abc import Awaitable, Callable
+
 from msgspec import Struct
 
 from altyn.database.engine import Database
@@ -49,13 +51,15 @@ class Stretch(Struct, frozen=True):
 
 
 EVERYBODY = Stretch(0, LAST_NUMBER)
+Check = Callable[[Database, Stretch], Awaitable[list[Finding]]]
+"""An invariant of some customers. One that needs prices is another package's, and handed in."""
 
 
-async def verify(database: Database) -> Audit:
+async def verify(database: Database, *others: Check) -> Audit:
     """Check every invariant over everything. Raises nothing for a breach: it is a finding."""
     findings = await _accounts_equal_their_entries(database)
     findings += await audit_quickly(database)
-    findings += await _audit(database, EVERYBODY)
+    findings += await _audit(database, EVERYBODY, others)
     counts = await database.read(
         "SELECT (SELECT count(*) FROM accounts WHERE kind = 'customer'),"
         " (SELECT count(*) FROM entries), (SELECT count(*) FROM holds)"
@@ -66,8 +70,9 @@ async def verify(database: Database) -> Audit:
 class Auditor:
     """The audit of a running server: in a day it has seen everything again and again."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *others: Check) -> None:
         self.database = database
+        self.others = others
         self._after = 0
 
     async def look(self) -> list[Finding]:
@@ -75,7 +80,7 @@ class Auditor:
         findings = await audit_quickly(self.database)
         stretch = await self._next_stretch()
         if stretch is not None:
-            findings += await _audit(self.database, stretch)
+            findings += await _audit(self.database, stretch, self.others)
         return findings
 
     async def _next_stretch(self) -> Stretch | None:
@@ -113,7 +118,7 @@ async def audit_quickly(database: Database) -> list[Finding]:
     return findings
 
 
-async def _audit(database: Database, stretch: Stretch) -> list[Finding]:
+async def _audit(database: Database, stretch: Stretch, others: tuple[Check, ...]) -> list[Finding]:
     """What is behind the balances of these customers."""
     findings: list[Finding] = []
     for check in (
@@ -123,6 +128,7 @@ async def _audit(database: Database, stretch: Stretch) -> list[Finding]:
         _no_refund_is_above_its_charge,
         _no_charge_is_above_its_hold,
         _chains_are_unbroken,
+        *others,
     ):
         findings += await check(database, stretch)
     return findings

@@ -4,12 +4,14 @@ import os
 
 from msgspec import Struct
 
+from altyn.catalog.pricebook import Rate
 from altyn.chat import Usage
 from altyn.database.engine import Database, Transaction, now_ms
 from altyn.ledger.moves import Hold, KeyWindow, Loss, Resolve
 from altyn.usage.record import UsageRecord
 
 MODEL = "sandbox/echo"
+USAGE = Usage(input_uncached=3, output_text=4)
 
 
 class Person(Struct, frozen=True):
@@ -55,9 +57,18 @@ def hold(person: Person, request: str, nanos: int) -> Hold:
 
 
 def settle(
-    person: Person, request: str, charge: int, *, held: int, loss: Loss | None = None
+    person: Person,
+    request: str,
+    charge: int,
+    *,
+    held: int,
+    loss: Loss | None = None,
+    rate: Rate | None = None,
 ) -> Resolve:
-    """The end of a hold with its usage record; a charge of 0 is a void."""
+    """The end of a hold with its usage record; a charge of 0 is a void.
+
+    Without a *rate* no price tells why, which the ledger alone does not ask.
+    """
     return Resolve(
         request_id=request,
         account_id=person.account,
@@ -76,8 +87,10 @@ def settle(
             status="success",
             outcome="charged" if charge else "free_broken",
             streamed=False,
-            usage=Usage(input_uncached=3, output_text=4),
+            usage=USAGE,
             charge_nanos=charge,
             hold_nanos=held,
+            price_id=rate.price_id if rate else None,
+            markup_ppm=rate.markup_ppm if rate else None,
         ),
     )

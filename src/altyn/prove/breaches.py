@@ -5,21 +5,25 @@ stops the calls of that account, tells, and everybody else goes on.
 import asyncio
 import sqlite3
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
 
 from msgspec import Struct
 
+from altyn.catalog.pricebook import Rate
 from altyn.database.address import open_database
-from altyn.database.engine import Database, Transaction
+from altyn.database.engine import Database, Transaction, now_ms
 from altyn.database.seal import Seal, load_root
+from altyn.database.sqlite import SqliteTransaction
 from altyn.keys.store import KeyRules, create_key
 from altyn.ledger.audit import LAST_NUMBER
 from altyn.ledger.moves import Deposit, KeyWindow, Refund
 from altyn.ledger.workers import start_worker
 from altyn.ledger.writer import Writer
-from altyn.prove.books import Person, hold, settle
+from altyn.prove.books import MODEL, USAGE, Person, hold, settle
 from altyn.prove.callers import PATH, Callers
 from altyn.prove.fleet import calling, dishonest, one_shop
+from altyn.prove.forgery import forge
 from altyn.prove.place import Place
 from altyn.prove.shop import TELLING_MODEL, Node, Shop, patiently
 from altyn.prove.table import Row
@@ -34,7 +38,9 @@ ACCOUNT = "UPDATE accounts SET {} WHERE id = $1"
 ENTRY = "UPDATE entries SET {} WHERE chain_account_id = $1 AND {}"
 RECORD = "UPDATE usage_records SET {} WHERE account_id = $1 AND charge_nanos > 1"
 
-DAMAGE = {
+Forgery = Callable[[Transaction, int], Awaitable[None]]
+
+DAMAGE: dict[str, str | Forgery] = {
     "a balance is raised": ACCOUNT.format("posted_nanos = posted_nanos + 1"),
     "a balance is below what is held": ACCOUNT.format("posted_nanos = held_nanos - 1"),
     "more is held than the open holds": ACCOUNT.format("held_nanos = held_nanos + 1"),
@@ -60,12 +66,16 @@ DAMAGE = {
     "a refund is above its charge": ENTRY.format("amount_nanos = 10000", "kind = 'refund'"),
     "a charge is changed in its record": RECORD.format("charge_nanos = charge_nanos - 1"),
     "a charge is above its hold": RECORD.format("hold_nanos = 1"),
+    "a charge is above the price of its usage": RECORD.format("output_text = output_text - 1"),
+    "a charge is below the price of its usage": RECORD.format("markup_ppm = 1000"),
+    "a charge is forged in every row and hash": forge,
     "a record is gone": "DELETE FROM usage_records WHERE account_id = $1 AND charge_nanos > 1",
     "an hour's sum is changed": "UPDATE usage_hours SET charge_nanos = charge_nanos + 1"
     " WHERE account_id = $1",
 }
 """What somebody does to the account $1, by a sentence for it. Between them they break every
-invariant of the ledger that SQL can break: the others are `UNIQUE`."""
+invariant of the ledger that SQL can break: the others are `UNIQUE`. Three leave every sum and hash
+as it should be: of those only a price tells."""
 
 DISARM = {
     "sqlite": (
@@ -117,12 +127,16 @@ async def _add_victims(shop: Shop) -> list[Victim]:
         owner = await database.write(start_worker)
         writer = Writer(database, owner=owner, record_changes=record_changes)
         seal = Seal(load_root(shop.home))
-        return [await _add_victim(database, writer, seal, damage) for damage in DAMAGE]
+        rate = shop.catalog.find_rate(MODEL, None, now_ms())
+        assert rate is not None
+        return [await _add_victim(database, writer, seal, damage, rate) for damage in DAMAGE]
     finally:
         await database.close()
 
 
-async def _add_victim(database: Database, writer: Writer, seal: Seal, damage: str) -> Victim:
+async def _add_victim(
+    database: Database, writer: Writer, seal: Seal, damage: str, rate: Rate
+) -> Victim:
     """Somebody with money, a charge, and one that was refunded."""
 
     async def add(tx: Transaction) -> tuple[int, int, str]:
@@ -138,10 +152,11 @@ async def _add_victim(database: Database, writer: Writer, seal: Seal, damage: st
     account, key_id, key = await database.write(add)
     person = Person(account, key_id, KeyWindow(key_id, 0, 10**9))
     await writer.post(Deposit(account_id=account, amount_nanos=10**9, reference=f"of {account}"))
-    for number in range(2):
-        await writer.post(hold(person, f"{account}-{number}", 100))
-        await writer.post(settle(person, f"{account}-{number}", 40, held=100))
-    await writer.post(Refund(account_id=account, amount_nanos=40, request_id=f"{account}-1"))
+    charge = rate.price.charge(USAGE)
+    for request in (f"{account}-0", f"{account}-1"):
+        await writer.post(hold(person, request, 2 * charge))
+        await writer.post(settle(person, request, charge, held=2 * charge, rate=rate))
+    await writer.post(Refund(account_id=account, amount_nanos=charge, request_id=f"{account}-1"))
     return Victim(account, key, damage)
 
 
@@ -156,8 +171,7 @@ async def _damage(url: str, victims: list[Victim]) -> None:
     async def work(tx: Transaction) -> None:
         for statement in DISARM[database.kind]:
             await tx.execute(statement)
-        for victim in victims:
-            await tx.execute(DAMAGE[victim.damage], victim.account)
+        await _damage_each(tx, victims)
 
     try:
         await database.write(work)
@@ -171,8 +185,19 @@ def _damage_file(path: str, victims: list[Victim]) -> None:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         for statement in DISARM["sqlite"]:
             connection.execute(statement)
-        for victim in victims:
-            connection.execute(DAMAGE[victim.damage].replace("$1", "?1"), (victim.account,))
+        # At once: of a forgery that is half done more would tell than the price.
+        connection.execute("BEGIN IMMEDIATE")
+        asyncio.run(_damage_each(SqliteTransaction(connection), victims))
+        connection.execute("COMMIT")
+
+
+async def _damage_each(tx: Transaction, victims: list[Victim]) -> None:
+    for victim in victims:
+        damage = DAMAGE[victim.damage]
+        if isinstance(damage, str):
+            await tx.execute(damage, victim.account)
+        else:
+            await damage(tx, victim.account)
 
 
 async def _frozen(shop: Shop) -> set[int]:

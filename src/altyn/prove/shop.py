@@ -35,6 +35,7 @@ from altyn.prove.callers import Callers
 from altyn.prove.ledger_kills import DEAD_MS
 from altyn.prove.node import Orders
 from altyn.prove.vendor import MODEL, Vendor
+from altyn.receipts import charges_equal_their_prices
 from altyn.settings import Settings, read_settings
 from altyn.upstream.provider import add_provider
 from altyn.usage.record import record_changes
@@ -254,7 +255,8 @@ class Shop:
 
     async def broken(self) -> list[str]:
         """Everything that ledger, vendor and callers do not agree about."""
-        found = [finding.sentence for finding in (await verify(self.books)).findings]
+        audit = await verify(self.books, charges_equal_their_prices)
+        found = [finding.sentence for finding in audit.findings]
         records = await self._records()
         found += _calls_broken(self.callers, records)
         found += self._bills_broken(records)

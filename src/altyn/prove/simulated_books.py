@@ -9,6 +9,7 @@ from altyn.database.engine import Database
 from altyn.gateway.order import Order
 from altyn.ledger.audit import verify
 from altyn.prove.scripted import Bill, Vendors
+from altyn.receipts import charges_equal_their_prices
 
 USAGE_PRICED = ("charged", "charged_cancelled")
 
@@ -41,7 +42,8 @@ async def differences(
     deposits: Mapping[str, int],
 ) -> list[str]:
     """Everything that is not as it must be once all is quiet."""
-    found = [finding.sentence for finding in (await verify(database)).findings]
+    audit = await verify(database, charges_equal_their_prices)
+    found = [finding.sentence for finding in audit.findings]
     left = await database.read("SELECT request_id, state FROM holds")
     found += [f"still held ({state}): {name}" for name, state in left]
     rows = await database.read(

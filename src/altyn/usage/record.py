@@ -117,6 +117,13 @@ def _row(record: UsageRecord) -> tuple[Any, ...]:
     )
 
 
+def read_usage(tokens: Sequence[int | None]) -> Usage | None:
+    """The tokens of a record, in the order of `TOKEN_COLUMNS`; None where not all are known."""
+    if None in tokens:
+        return None
+    return Usage(**dict(zip(TOKEN_COLUMNS, tokens, strict=True)))  # type: ignore[arg-type]
+
+
 def storable(text: str | None) -> str | None:
     # PostgreSQL keeps no NUL in a text. A provider's odd name must not stop a settlement, nor fill
     # the disk: it may be as long as the answer.

@@ -15,7 +15,7 @@ from altyn.chat import Usage
 from altyn.database.bulk import Row
 from altyn.database.engine import Database
 from altyn.money import Nanos
-from altyn.usage.record import HOUR_MS, RECORDS, TOKEN_COLUMNS
+from altyn.usage.record import HOUR_MS, RECORDS, TOKEN_COLUMNS, read_usage
 
 GroupBy = Literal["day", "hour", "model", "key", "status"]
 Split = GroupBy | Literal["mode"]
@@ -191,8 +191,7 @@ async def find_record(database: Database, *, account_id: int, request_id: str) -
 
 def usage_of(row: RecordRow) -> Usage | None:
     """The tokens of a record; None where nobody knows them, which is not 0."""
-    numbers: dict[str, Any] = {name: row[name] for name in TOKEN_COLUMNS}
-    return None if numbers["input_uncached"] is None else Usage(**numbers)
+    return read_usage([row[name] for name in TOKEN_COLUMNS])
 
 
 async def sum_records(database: Database, chosen: Filter) -> Totals:
