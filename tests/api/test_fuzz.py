@@ -15,6 +15,7 @@ from schemathesis import openapi
 from altyn.api import routes
 from altyn.chat import ChatBody
 from altyn.gateway import attempt
+from altyn.upstream.dialects import sandbox
 from fakes.caller import Caller
 
 QUICK = settings(
@@ -178,6 +179,13 @@ class Ear:
 
     def warning(self, event: str, **_: object) -> None:
         pass
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _the_sandbox_does_not_take_its_time():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sandbox, "ECHO_PACE_S", 0)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ class Answer(BaseHTTPRequestHandler):
 def teller(monkeypatch: pytest.MonkeyPatch) -> Iterator[Teller]:
     monkeypatch.setattr(afterwards, "TELLING", {"localhost"})
     server = Teller()
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server
     server.shutdown()

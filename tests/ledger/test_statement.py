@@ -1,7 +1,9 @@
 """A statement is told by the ends of its chain, and says what reading every entry would say."""
 
+import asyncio
 import random
-from itertools import pairwise
+import shutil
+from itertools import count, pairwise
 from unittest import mock
 
 import pytest
@@ -20,13 +22,13 @@ from fakes.books import MODEL, hold, open_books, settle
 DAY = 86_400_000
 START = 20_000 * DAY
 DAYS = 9
+NUMBERS = count(1)
 
 
-@pytest.fixture
-async def ledger(migrated_url):
-    """Books, and an account with charges, deposits and refunds on most of nine days."""
+async def live(url):
+    """An account with charges, deposits and refunds on most of nine days, beside another."""
     chance = random.Random(11)
-    async with open_books(migrated_url) as books:
+    async with open_books(url) as books:
         account, other = await books.add_account(), await books.add_account(5)
         key, others_key = await books.add_key(account), await books.add_key(other)
         moments = sorted(
@@ -50,6 +52,37 @@ async def ledger(migrated_url):
                     await books.writer.post(settle(account, key, request, nanos))
                     charged.append((request, nanos))
                 await books.writer.post(hold(other, others_key, f"o{number}", 0))
+    return account
+
+
+@pytest.fixture(scope="module")
+def lived_sqlite(sqlite_template, tmp_path_factory):
+    """Lived once, to be copied for each test."""
+    path = tmp_path_factory.mktemp("lived") / "lived.db"
+    shutil.copy(sqlite_template, path)
+    return path, asyncio.run(live(f"sqlite:///{path}"))
+
+
+@pytest.fixture(scope="module")
+def lived_postgres(postgres, postgres_template):
+    return "lived", asyncio.run(live(postgres.make_database("lived", template=postgres_template)))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def lived(request, tmp_path):
+    """The address of a ledger that has lived, and its account."""
+    if request.param == "sqlite":
+        path, account = request.getfixturevalue("lived_sqlite")
+        return f"sqlite:///{shutil.copy(path, tmp_path / 'lived.db')}", account
+    server = request.getfixturevalue("postgres")
+    template, account = request.getfixturevalue("lived_postgres")
+    return server.make_database(f"lived_{next(NUMBERS)}", template=template), account
+
+
+@pytest.fixture
+async def ledger(lived):
+    url, account = lived
+    async with open_books(url) as books:
         yield books, account
 
 

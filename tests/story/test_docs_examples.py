@@ -19,6 +19,7 @@ from shops import Shop
 from test_page_examples import EXAMPLES
 
 from altyn.web.snippets import KEY, LANGUAGES, Call, write
+from fakes.gateway import Gateway
 
 Run = Callable[[str], str]
 BLOCK = re.compile(
@@ -53,6 +54,11 @@ def read_page(url: str, path: str = "/docs") -> Mapping[tuple[str, str], str]:
         (block["example"], block["language"]): html.unescape(TAG.sub("", block["code"]))
         for block in BLOCK.finditer(answer.text)
     }
+
+
+@pytest.fixture(scope="module")
+def page(shared_gateway: Gateway) -> Mapping[tuple[str, str], str]:
+    return read_page(shared_gateway.url)
 
 
 @pytest.fixture
@@ -92,9 +98,9 @@ COMMANDS = {
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("example", SAYS)
-def test_an_example_runs_as_it_stands_on_the_page(small_shop, run, example, language):
+def test_an_example_runs_as_it_stands_on_the_page(small_shop, page, run, example, language):
     gateway, customer, vendor = small_shop
-    code = read_page(gateway.url)[example, language]
+    code = page[example, language]
     assert KEY in code
     assert gateway.settings.public_url in code
 
@@ -109,11 +115,9 @@ def test_an_example_runs_as_it_stands_on_the_page(small_shop, run, example, lang
     assert vendor.calls == []
 
 
-def test_every_example_of_the_page_is_run_here(small_shop):
-    found = read_page(small_shop.gateway.url)
-
-    assert set(found) == {(example, language) for example in SAYS for language in LANGUAGES}
-    assert found == read_page(small_shop.gateway.url, "/api-documentation")
+def test_every_example_of_the_page_is_run_here(shared_gateway, page):
+    assert set(page) == {(example, language) for example in SAYS for language in LANGUAGES}
+    assert page == read_page(shared_gateway.url, "/api-documentation")
 
 
 @pytest.mark.parametrize("language", REFERENCE)

@@ -87,11 +87,11 @@ class Window:
         page.goto(self.origin + path)
         return page
 
-    def refresh(self, size: Any) -> None:
-        """The newest page looks as it did when it was new."""
+    def refresh(self, *, viewport: Any = WIDE, color_scheme: Any = "light", **_: Any) -> None:
+        """The newest page looks as it did when it was new, with these options."""
         page = self.context.pages[-1]
-        page.emulate_media(color_scheme="null", reduced_motion="null")
-        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=color_scheme, reduced_motion="no-preference")
+        page.set_viewport_size(viewport)
 
     def leave(self) -> None:
         """Nothing stays that whoever opens it next might notice: no page, cookie or kept value."""
@@ -146,7 +146,7 @@ class Windows:
         kind = f"{person.session} {kind_of(person, options)}"
         if kind in self._walking:
             window = self._walking[kind]
-            window.refresh({"viewport": WIDE, **options}["viewport"])
+            window.refresh(**options)
         else:
             window = self._walking[kind] = self._make(person, options)
             window.context.new_page()

@@ -6,7 +6,7 @@ import re
 from io import StringIO
 
 import pytest
-from browser import NARROW, WIDE, assert_accessible, assert_fits, assert_russian
+from browser import LOOKS, assert_accessible, assert_fits, assert_russian
 from people import sign_in
 
 from altyn.ledger.codes import make_codes
@@ -261,16 +261,11 @@ def test_pages_with_numbers_stay_light(spender, path):
 
 @pytest.mark.parametrize("language", ["en", "ru"])
 @pytest.mark.parametrize("path", ["/app/billing", "/app/billing/statements/{month}"])
-def test_a_page_of_money_is_accessible_and_fits(spender, open_page, language, path):
+def test_a_page_of_money_is_accessible_and_fits(spender, walk_to, language, path):
     spender.person.client.headers["accept-language"] = language
-    page = open_page(spender.person, path.format(month=months(spender)[0]))
+    page = walk_to(spender.person, path.format(month=months(spender)[0]))
 
-    looks = (
-        (("light", WIDE), ("dark", NARROW))
-        if language == "en"
-        else (("dark", WIDE), ("light", NARROW))
-    )
-    for theme, size in looks:
+    for theme, size in LOOKS[language]:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         page.set_viewport_size(size)
         assert_accessible(page)

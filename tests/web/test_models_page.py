@@ -164,9 +164,9 @@ NAMES = frozenset({"Anthropic", "Google", "Gemini", "OpenAI", "Ignored", "Parame
 )
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_it_is_accessible_and_russian_for_a_stranger(cabinet, open_page, path, theme, size):
+def test_it_is_accessible_and_russian_for_a_stranger(cabinet, walk_to, path, theme, size):
     with Person(cabinet, language="ru") as reader:
-        page = open_page(reader, path, color_scheme=theme, viewport=size)
+        page = walk_to(reader, path, color_scheme=theme, viewport=size)
 
         assert_accessible(page)
         assert_fits(page)

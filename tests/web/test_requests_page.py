@@ -157,9 +157,9 @@ def test_the_text_of_a_prompt_is_nowhere_and_names_are_only_text(cabinet, custom
 
 @pytest.mark.parametrize("language", ["en", "ru"])
 @pytest.mark.parametrize("outcome", ["charged", "charged_capped", "free_upstream_error"])
-def test_a_request_is_accessible_and_fits(spender, open_page, language, outcome):
+def test_a_request_is_accessible_and_fits(spender, walk_to, language, outcome):
     spender.person.client.headers["accept-language"] = language
-    page = open_page(spender.person, f"/app/requests/req_{spender.requests[outcome]}")
+    page = walk_to(spender.person, f"/app/requests/req_{spender.requests[outcome]}")
 
     for theme, size in (("light", WIDE), ("dark", NARROW)):
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from io import StringIO
 
 import pytest
-from browser import NARROW, WIDE, assert_accessible, assert_fits, assert_russian
+from browser import LOOKS, assert_accessible, assert_fits, assert_russian
 from people import sign_in
 from spender import spend
 
@@ -272,12 +272,6 @@ def test_nobody_sees_anothers_numbers_whatever_they_ask_for(cabinet, spender, cu
         assert "gpt-5-mini" not in text
 
 
-LOOKS = {
-    "en": (("light", WIDE), ("dark", NARROW)),
-    "ru": (("dark", WIDE), ("light", NARROW)),
-}
-
-
 @pytest.mark.parametrize("language", ["en", "ru"])
 @pytest.mark.parametrize(
     "path",
@@ -289,9 +283,9 @@ LOOKS = {
         "/app/requests?id=nothing",
     ],
 )
-def test_a_page_with_numbers_is_accessible_and_fits(spender, open_page, language, path):
+def test_a_page_with_numbers_is_accessible_and_fits(spender, walk_to, language, path):
     spender.person.client.headers["accept-language"] = language
-    page = open_page(spender.person, path)
+    page = walk_to(spender.person, path)
 
     for theme, size in LOOKS[language]:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
