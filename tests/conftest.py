@@ -24,9 +24,12 @@ KINDS = ("sqlite", "postgresql")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first: at the end no worker waits for the other's longest."""
+    """Files with slow tests come first, then those that share a browser: at the end no worker waits
+    for the other's longest.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    browsing = {item.path for item in items if "windows" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (item.path not in slow, item.path not in browsing))
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,20 @@
 """Debian's Chromium, and everything on a page that must not be there."""
 
 import re
+import shutil
+from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Any
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    sync_playwright,
+)
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -123,10 +133,10 @@ class Windows:
     """
 
     def __init__(self, browser: Browser) -> None:
-        self._browser = browser
+        self.browser = browser
         self._free: dict[str, list[Window]] = {}
         self._taken: list[tuple[str, Window]] = []
-        self._walking: dict[str, Window] = {}
+        self._walking: dict[str, tuple[str, Window]] = {}
         self._walked: list[Window] = []
 
     def open(
@@ -134,8 +144,7 @@ class Windows:
     ) -> Page:
         """A page in an empty window."""
         kind = kind_of(person, options)
-        alike = self._free.setdefault(kind, [])
-        window = alike.pop() if alike else self._make(person, options)
+        window = self._find(kind, person, options)
         self._taken.append((kind, window))
         return window.open(person, path, expected=expected)
 
@@ -143,32 +152,68 @@ class Windows:
         self, person: Any, path: str, *, expected: tuple[str, ...] = (), **options: Any
     ) -> Page:
         """The page where this very person was last, as new: for those that look at many."""
-        kind = f"{person.session} {kind_of(person, options)}"
-        if kind in self._walking:
-            window = self._walking[kind]
+        kind = kind_of(person, options)
+        theirs = f"{person.session} {kind}"
+        if theirs in self._walking:
+            window = self._walking[theirs][1]
+            self._walked.append(window)
             window.refresh(**options)
-        else:
-            window = self._walking[kind] = self._make(person, options)
-            window.context.new_page()
+            return window.go(person, path, expected=expected)
+        window = self._find(kind, person, options)
+        self._walking[theirs] = kind, window
         self._walked.append(window)
-        return window.go(person, path, expected=expected)
+        return window.open(person, path, expected=expected)
 
     def end_test(self) -> None:
         """Empty what was opened; then nothing may have been wrong in a window of the test."""
         used = [*self._walked, *(window for _, window in self._taken)]
-        for kind, window in self._taken:
-            window.leave()
-            self._free[kind].append(window)
+        self._give_back(self._taken)
         self._walked, self._taken = [], []
         for window in used:
             window.assert_clean()
 
-    def _make(self, person: Any, options: dict[str, Any]) -> Window:
-        return Window(open_context(self._browser, person, **options))
+    def end_module(self) -> None:
+        """Nobody walks on: the next module has other people."""
+        self._give_back(self._walking.values())
+        self._walking = {}
+
+    def _find(self, kind: str, person: Any, options: dict[str, Any]) -> Window:
+        alike = self._free.setdefault(kind, [])
+        return alike.pop() if alike else Window(open_context(self.browser, person, **options))
+
+    def _give_back(self, windows: Iterable[tuple[str, Window]]) -> None:
+        for kind, window in windows:
+            window.leave()
+            self._free[kind].append(window)
 
 
 def kind_of(person: Any, options: dict[str, Any]) -> str:
     return f"{person.client.headers['accept-language']} {sorted(options.items())}"
+
+
+class Chromium:
+    """One browser for the modules that follow each other and open pages.
+
+    While it is open its event loop runs in this thread: no asynchronous test may begin before it is
+    closed.
+    """
+
+    def __init__(self) -> None:
+        self._opened = ExitStack()
+        self._windows: Windows | None = None
+        self.path = shutil.which("chromium")
+
+    def open(self) -> Windows:
+        if self._windows is None:
+            playwright = self._opened.enter_context(sync_playwright())
+            browser = playwright.chromium.launch(executable_path=self.path, args=list(ARGUMENTS))
+            self._opened.callback(browser.close)
+            self._windows = Windows(browser)
+        return self._windows
+
+    def close(self) -> None:
+        self._windows = None
+        self._opened.close()
 
 
 def assert_accessible(page: Page) -> None:

@@ -1,12 +1,11 @@
 """A cabinet of a gateway on SQLite, people in it, and a browser that notices what is wrong."""
 
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from browser import ARGUMENTS, Windows
+from browser import Chromium, Windows
 from people import Person, sign_in
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from spender import Spender, spend
 
 from fakes.gateway import Gateway
@@ -46,23 +45,37 @@ def owner(cabinet: Gateway) -> Iterator[Person]:
         yield person
 
 
+CHROMIUM = Chromium()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    yield
+    if nextitem is None or (nextitem.path != item.path and not has_pages(nextitem)):
+        CHROMIUM.close()
+
+
+def has_pages(item: pytest.Item) -> bool:
+    """Whether the module of *item* opens pages in a browser."""
+    return any(
+        other.path == item.path and "windows" in getattr(other, "fixturenames", ())
+        for other in item.session.items
+    )
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser for a module. While it is open its event loop runs in this thread: no module with
-    asynchronous tests may begin before it is closed.
-    """
-    path = shutil.which("chromium")
-    if path is None:
+def windows() -> Iterator[Windows]:
+    """The windows of a browser that stays open for as long as modules follow that open pages."""
+    if CHROMIUM.path is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        yield chromium
-        chromium.close()
+    opened = CHROMIUM.open()
+    yield opened
+    opened.end_module()
 
 
 @pytest.fixture(scope="module")
-def windows(browser: Browser) -> Windows:
-    return Windows(browser)
+def browser(windows: Windows) -> Browser:
+    return windows.browser
 
 
 @pytest.fixture
