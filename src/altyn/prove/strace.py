@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 CANNOT = "strace is not installed, or may not trace here"
+END_S = 5.0
 
 
 class CannotTraceError(Exception):
@@ -21,6 +22,17 @@ def find_strace() -> str | None:
     if strace is None or subprocess.run([strace, "-o", os.devnull, "true"], check=False).returncode:
         return None
     return strace
+
+
+def _end(strace: "subprocess.Popen[bytes]") -> None:
+    """Let it go of what it traces. Of a process that was killed just now it would wait for the
+    first thread, for ever: the system tells that one's end only after all others'.
+    """
+    strace.send_signal(signal.SIGINT)
+    try:
+        strace.wait(END_S)
+    except subprocess.TimeoutExpired:
+        strace.kill()
 
 
 class Failures:
@@ -50,5 +62,5 @@ def failing(pid: int, calls: str, *, when: str = "1+") -> Iterator[Failures]:
             try:
                 yield failures
             finally:
-                process.send_signal(signal.SIGINT)
+                _end(process)
         failures.count = trace.read().count(b"(INJECTED)")
