@@ -51,7 +51,8 @@ class TemporaryPostgres:
     measured or tested here holds elsewhere. The password keeps other users of the machine out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, parent: Path | None = None) -> None:
+        """Its folder is made in *parent*, by default where the system keeps such."""
         found = find_postgres_bin()
         if found is None:
             raise PostgresFailedError("PostgreSQL is not installed.")
@@ -60,6 +61,7 @@ class TemporaryPostgres:
         self.port = 0
         self.pid = 0
         self._password = secrets.token_hex(16)
+        self._parent = parent
         self._folder: Path | None = None
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -85,7 +87,7 @@ class TemporaryPostgres:
 
     def start(self) -> None:
         """Takes one to three seconds; leaves nothing behind if it fails."""
-        self._folder = Path(tempfile.mkdtemp(prefix="altyn-postgres-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="altyn-postgres-", dir=self._parent))
         try:
             self._make_cluster(self._folder)
             self._start_server(self._folder)
