@@ -47,6 +47,21 @@ EQUIVALENTS: dict[tuple[str, str, str], str] = {
         "continue",
         "without: continue",
     ): "it is the last statement of its loop",
+    (
+        "altyn.ledger.audit",
+        "LAST_NUMBER = 2**63 - 1",
+        "1 -> 2",
+    ): "no chain has so many entries",
+    (
+        "altyn.ledger.audit",
+        "EVERYBODY = Stretch(0, LAST_NUMBER)",
+        "0 -> 1",
+    ): "the account with number 1 is the operator's from the first migration on",
+    (
+        "altyn.ledger.audit",
+        'account, number, previous, balance = stretch.after, LAST_NUMBER, "", 0',
+        "0 -> 1",
+    ): "the first entry is of another account, with which the balance begins anew",
     **{
         ("altyn.ledger.workers", text, what): "no test can meet one millisecond of a clock"
         for text, what in (

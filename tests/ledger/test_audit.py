@@ -1,9 +1,14 @@
 """Every breach of what must always be true is found, and clean books give no finding."""
 
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
+from altyn.database.engine import Transaction
 from altyn.ledger import audit
-from altyn.ledger.audit import Auditor, audit_quickly, verify
+from altyn.ledger.audit import Auditor, Stretch, audit_quickly, verify
 from altyn.ledger.moves import Deposit, KeyWindow, Loss, Refund, Resolve
 from fakes.books import Books, hold, open_books, settle
 
@@ -175,6 +180,94 @@ async def test_a_chain_longer_than_a_page_is_walked_to_its_end(sqlite_url, monke
         assert await books.findings() == ()
 
 
+async def test_an_account_that_has_no_entry_and_no_hold_is_compared_too(migrated_url):
+    async with open_books(migrated_url) as books:
+        account = await books.add_account()
+
+        await books.change(
+            "UPDATE accounts SET posted_nanos = 2, held_nanos = 1, deposited_nanos = 1"
+            " WHERE id = $1",
+            account,
+        )
+        found = {one.invariant for one in await books.findings() if one.account_id == account}
+
+    assert found == {
+        "posted = sum of entries",
+        "posted = balance after the last entry",
+        "held = sum of open holds",
+        "totals = entries",
+    }
+
+
+async def test_a_chain_is_read_500_entries_at_a_time(sqlite_books, monkeypatch):
+    await customers(sqlite_books, 501)
+    pages = []
+    read = sqlite_books.database.read
+
+    async def counted(sql: str, *values: Any) -> Any:
+        rows = await read(sql, *values)
+        if "chain_hash FROM entries" in sql:
+            pages.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(sqlite_books.database, "read", counted)
+
+    assert await sqlite_books.findings() == ()
+    assert pages == [500, 1, 0]
+
+
+# A stretch ------------------------------------------------------------------------------------
+
+
+BEHIND_THE_BALANCES = (
+    ("totals = entries", f"UPDATE accounts SET used_nanos = used_nanos + 1 {CUSTOMER}"),
+    ("usage = ledger", "DELETE FROM usage_records"),
+    ("usage = ledger", "DELETE FROM entries WHERE kind = 'settle'"),
+    ("hours = sum of usage records", "UPDATE usage_hours SET requests = requests + 1"),
+    ("hours = sum of usage records", "DELETE FROM usage_hours"),
+    ("hours = sum of usage records", "DELETE FROM usage_records"),
+    ("refund <= charge", "UPDATE entries SET amount_nanos = 31 WHERE kind = 'refund'"),
+    ("charge <= hold", "UPDATE usage_records SET hold_nanos = 0"),
+    ("the hash chain is unbroken", "UPDATE entries SET at = at + 1"),
+)
+
+
+@pytest.fixture
+async def neighbours(sqlite_url):
+    """Three customers with a deposit, a settlement and a refund each; the first has a long past."""
+    async with open_books(sqlite_url) as books:
+        accounts = await customers(books, 130, 1, 1)
+        for account in accounts:
+            await books.deposit(account, 100)
+            key = await books.add_key(account)
+            name = f"of {account}"
+            await books.writer.post(hold(account, key, name, 100))
+            await books.writer.post(settle(account, key, name, 30, held=100))
+            await books.writer.post(Refund(account_id=account, amount_nanos=30, request_id=name))
+        for statement in TRIGGERS["sqlite"]:
+            await books.change(statement)
+        yield books, *accounts
+
+
+async def test_a_stretch_of_clean_books_gives_no_finding(neighbours):
+    books, before, within, _ = neighbours
+
+    assert await audit._audit(books.database, Stretch(before, within)) == []
+
+
+@pytest.mark.parametrize(("invariant", "sql"), BEHIND_THE_BALANCES)
+async def test_a_stretch_is_the_accounts_above_its_beginning_up_to_its_end(
+    neighbours, invariant, sql
+):
+    books, before, within, _ = neighbours
+    await books.change(sql)
+
+    found = await audit._audit(books.database, Stretch(before, within))
+
+    assert {one.account_id for one in found} == {within}
+    assert invariant in {one.invariant for one in found}
+
+
 # The running audit ----------------------------------------------------------------------------
 
 
@@ -182,8 +275,7 @@ async def customers(books: Books, *lengths: int) -> list[int]:
     """Accounts with chains of so many entries."""
     accounts = [await books.add_account() for _ in lengths]
     for account, length in zip(accounts, lengths, strict=True):
-        for _ in range(length):
-            await books.deposit(account, 1)
+        await asyncio.gather(*(books.deposit(account, 1) for _ in range(length)))
     return accounts
 
 
@@ -230,6 +322,38 @@ async def test_the_auditor_reads_in_stretches_and_begins_again(sqlite_url, monke
         (0, two),
     ]
     assert one < two < three
+
+
+@pytest.mark.parametrize(
+    ("lengths", "last"),
+    [((20_000, 1), 0), ((19_999, 1, 1), 1), ((1,) * 1001, 999)],
+)
+async def test_a_stretch_has_20_000_entries_or_1000_accounts_at_most(sqlite_url, lengths, last):
+    async with open_books(sqlite_url) as books:
+        accounts = await of_lengths(books, lengths)
+        auditor = Auditor(books.database)
+
+        first, second = [await auditor._next_stretch() for _ in range(2)]
+
+    assert first == Stretch(0, accounts[last])
+    assert second == Stretch(accounts[last], accounts[-1])
+
+
+async def of_lengths(books: Books, lengths: Sequence[int]) -> list[int]:
+    """Accounts that say their chains were so long."""
+
+    async def work(tx: Transaction) -> list[int]:
+        rows = [
+            await tx.fetch(
+                "INSERT INTO accounts (kind, name, created_at, chain_length)"
+                " VALUES ('customer', 'a', 1, $1) RETURNING id",
+                length,
+            )
+            for length in lengths
+        ]
+        return [account for ((account,),) in rows]
+
+    return await books.database.write(work)
 
 
 async def test_an_account_that_is_too_long_keeps_no_other_from_being_read(sqlite_url, monkeypatch):
