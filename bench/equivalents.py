@@ -48,6 +48,11 @@ EQUIVALENTS: dict[tuple[str, str, str], str] = {
         "without: continue",
     ): "it is the last statement of its loop",
     (
+        "altyn.ledger.writer",
+        "for waiting, answer in zip(batch, answers, strict=True):",
+        "strict=True -> False",
+    ): "there are as many answers as moves",
+    (
         "altyn.ledger.audit",
         "LAST_NUMBER = 2**63 - 1",
         "1 -> 2",

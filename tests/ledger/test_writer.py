@@ -92,6 +92,22 @@ async def test_a_batch_waits_for_what_the_loop_has_in_hand(books):
     assert books.writer.commits - commits == 1
 
 
+async def test_a_move_that_is_alone_waits_for_one_turn_of_the_loop(books, monkeypatch):
+    account = await books.add_account()
+    turns = []
+    sleep = asyncio.sleep
+
+    async def counted(seconds: float) -> None:
+        turns.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr(writer_module.asyncio, "sleep", counted)
+
+    await books.writer.post(Deposit(account_id=account, amount_nanos=5, reference="r1"))
+
+    assert turns == [0]
+
+
 async def test_a_batch_that_keeps_growing_goes_all_the_same(books):
     account = await books.add_account(1_000)
     key = await books.add_key(account)
