@@ -33,6 +33,16 @@ EQUIVALENTS: dict[tuple[str, str, str], str] = {
         "Gt -> GtE",
     ): "to take an equal price for the dearest changes nothing",
     (
+        "altyn.catalog.price",
+        "for kind, start, end in zip(kinds, starts, ends, strict=True)",
+        "strict=True -> False",
+    ): "each tier gives one kind, one start and one end",
+    (
+        "altyn.ledger.codes",
+        "return Code(**dict(zip(Code.__struct_fields__, row, strict=True)))",
+        "strict=True -> False",
+    ): "the statement asks for as many columns",
+    (
         "altyn.ledger.moves",
         "super().__init__(balance)",
         "without: super().__init__(balance)",

@@ -1,4 +1,5 @@
 import math
+from contextlib import nullcontext
 from decimal import Decimal
 from fractions import Fraction
 
@@ -214,6 +215,15 @@ def test_tokens_written_on_top_of_read_ones_do_not_lengthen_the_prompt():
 
     assert usage.input_tokens == 200
     assert price.charge(usage) == 350
+
+
+@pytest.mark.parametrize("form", [Tier, TierDecimals])
+@pytest.mark.parametrize(("boundary", "good"), [(1, True), (0, False)])
+def test_a_tier_may_begin_above_the_first_token_and_not_above_none(form, boundary, good):
+    written = {"input": 1, "output": 1} if form is Tier else {"input": "1", "output": "1"}
+
+    with nullcontext() if good else pytest.raises(msgspec.ValidationError, match=">= 1"):
+        msgspec.convert({**written, "above_input_tokens": boundary}, form)
 
 
 @pytest.mark.parametrize("boundaries", [(200, 100), (100, 100)])

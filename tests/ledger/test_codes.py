@@ -115,6 +115,31 @@ async def test_a_code_that_has_run_out_or_was_voided_is_not_found(sqlite_books):
     assert await balance(sqlite_books, account) == 0
 
 
+async def test_to_void_a_code_touches_no_other_and_happens_once(sqlite_books):
+    account = await sqlite_books.add_account()
+    (kept,) = await make(sqlite_books)
+    await make(sqlite_books)
+    newest = (await list_codes(sqlite_books.database, limit=1))[0]
+
+    voided_at = []
+    for _ in range(2):
+        await sqlite_books.database.write(partial(void_code, code_id=newest.id))
+        voided_at += await sqlite_books.read("SELECT voided_at FROM codes WHERE id = $1", newest.id)
+        await asyncio.sleep(0.002)
+
+    assert voided_at[0] == voided_at[1]
+    await use(sqlite_books, kept, account)
+
+
+async def test_a_code_may_be_worth_a_single_nano(sqlite_books):
+    account = await sqlite_books.add_account()
+    (code,) = await make(sqlite_books, amount_nanos=1)
+
+    await use(sqlite_books, code, account)
+
+    assert await balance(sqlite_books, account) == 1
+
+
 async def test_only_digests_are_stored(sqlite_books):
     (code,) = await make(sqlite_books)
 
@@ -122,6 +147,7 @@ async def test_only_digests_are_stored(sqlite_books):
 
     assert code not in repr([tuple(row) for row in rows])
     assert digest(code, PEPPER) != digest(code, bytes(31) + b"\x01")
+    assert len(digest(code, PEPPER)) == 32
 
 
 async def test_the_list_says_what_became_of_each(books):
