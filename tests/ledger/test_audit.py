@@ -252,7 +252,7 @@ async def neighbours(sqlite_url):
 async def test_a_stretch_of_clean_books_gives_no_finding(neighbours):
     books, before, within, _ = neighbours
 
-    assert await audit._audit(books.database, Stretch(before, within)) == []
+    assert await audit._audit(books.database, Stretch(before, within), ()) == []
 
 
 @pytest.mark.parametrize(("invariant", "sql"), BEHIND_THE_BALANCES)
@@ -262,7 +262,7 @@ async def test_a_stretch_is_the_accounts_above_its_beginning_up_to_its_end(
     books, before, within, _ = neighbours
     await books.change(sql)
 
-    found = await audit._audit(books.database, Stretch(before, within))
+    found = await audit._audit(books.database, Stretch(before, within), ())
 
     assert {one.account_id for one in found} == {within}
     assert invariant in {one.invariant for one in found}

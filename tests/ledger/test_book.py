@@ -12,6 +12,7 @@ import pytest
 from altyn.ledger.book import MAX_HOLD_MS, MAX_UNKNOWN_MS, Account, Book, Spend, chain_hash
 from altyn.ledger.moves import (
     OPERATOR_KINDS,
+    Balance,
     Deposit,
     Hold,
     KeyWindow,
@@ -336,6 +337,26 @@ def test_a_move_leaves_exactly_its_rows_to_write():
     assert book.records == ["record of h1"]
 
 
+def test_each_move_answers_with_the_balance_it_leaves(monkeypatch):
+    stage = Stage()
+    answers = []
+    post = stage.book.post
+    monkeypatch.setattr(stage.book, "post", lambda move: answers.append(post(move)))
+
+    for line in (
+        *("deposit alice 100", "deposit alice 100", "hold alice h1 40", "doubt h1"),
+        *("settle h1 25", "refund alice h1 5", "refund alice h1 5", "hold alice h2 10"),
+        *("replay", "hold alice h2 10", "settle h1 25", "void h2"),
+    ):
+        assert stage.play(line) == "ok"
+
+    assert answers == [
+        *(Balance(100, 0), Balance(100, 0), Balance(100, 40), Balance(100, 40)),
+        *(Balance(75, 0), Balance(80, 0), Balance(80, 0), Balance(80, 10)),
+        *(Balance(80, 10), Balance(80, 10), Balance(80, 0)),
+    ]
+
+
 def test_every_entry_is_a_link_in_its_accounts_chain():
     stage = Stage()
 
@@ -395,10 +416,10 @@ def test_a_hold_that_ends_in_its_batch_is_not_marked_unknown_as_well():
 def test_what_a_swept_answer_cost_is_one_loss_in_a_batch():
     book = Stage().book
 
-    for _ in range(2):
-        book.post(Lose(request_id="h1", loss=Loss(3, "settled_late")))
+    for nanos in (1, 3):
+        book.post(Lose(request_id="h1", loss=Loss(nanos, "settled_late")))
 
-    assert [(entry.kind, entry.amount_nanos) for entry in book.entries] == [("loss", 3)]
+    assert [(entry.kind, entry.amount_nanos) for entry in book.entries] == [("loss", 1)]
 
 
 def test_only_the_last_note_of_a_request_is_written():
