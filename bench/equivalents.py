@@ -58,6 +58,11 @@ EQUIVALENTS: dict[tuple[str, str, str], str] = {
         "Gt -> GtE",
     ): "no amount of 0 comes so far",
     (
+        "altyn.ledger.statement",
+        "f\"{LINES} WHERE e.chain_account_id + 0 = $1 AND e.kind IN ('settle', 'refund')\"",
+        "SQL 'WHERE e.chain_account_id + 0 = $1 AND e.kind IN': + -> -",
+    ): "nothing taken away is nothing added",
+    (
         "altyn.ledger.writer",
         "return",
         "without: return",

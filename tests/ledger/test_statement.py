@@ -178,6 +178,15 @@ async def test_pages_of_entries_follow_each_other(ledger, kind):
     assert numbers == expected[::-1]
 
 
+async def test_the_newest_entry_is_listed_first_however_long_the_chain(sqlite_books):
+    account = await sqlite_books.add_account()
+    await asyncio.gather(*(sqlite_books.deposit(account, 1) for _ in range(130)))
+
+    (newest,) = await list_entries(sqlite_books.database, account, limit=1)
+
+    assert newest.number == 130
+
+
 async def test_an_account_without_entries_has_an_empty_statement(migrated_url):
     async with open_books(migrated_url) as books:
         account = await books.add_account()
