@@ -93,6 +93,27 @@ EQUIVALENTS: dict[tuple[str, str, str], str] = {
         "0 -> 1",
     ): "the first entry is of another account, with which the balance begins anew",
     **{
+        (
+            "altyn.ledger.audit",
+            '"SELECT a.id FROM accounts a LEFT JOIN (SELECT chain_account_id AS account_id,"',
+            what,
+        ): "the outer condition is the same: the inner one spares reading"
+        for what in (
+            "SQL 'RE chain_account_id > $1 AND chain_account_id <= ': AND -> OR",
+            "SQL 's WHERE chain_account_id > $1 AND chain_account': > -> >=",
+        )
+    },
+    (
+        "altyn.ledger.statement",
+        '"WITH RECURSIVE search(moment, low, high) AS ("',
+        "SQL ') AS m UNION ALL SELECT s.moment, CAS': UNION ALL -> UNION",
+    ): "no two steps of a search are the same",
+    (
+        "altyn.ledger.statement",
+        "return Line(**dict(zip(Line.__struct_fields__, row, strict=True)))",
+        "strict=True -> False",
+    ): "the statement asks for as many columns",
+    **{
         ("altyn.ledger.workers", text, what): "no test can meet one millisecond of a clock"
         for text, what in (
             (

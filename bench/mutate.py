@@ -44,6 +44,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "altyn.money": ("tests/test_money.py",),
     "altyn.keys.key": ("tests/keys/test_key.py",),
     "altyn.catalog.price": ("tests/catalog/test_price.py",),
+    "altyn.outcome": ("tests/test_outcome.py",),
+    "altyn.receipts": ("tests/test_receipts.py",),
     "altyn.ledger.moves": LEDGER,
     "altyn.ledger.deposits": LEDGER,
     "altyn.ledger.codes": LEDGER,

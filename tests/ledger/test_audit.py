@@ -66,6 +66,7 @@ BREACHES = (
     ("held = sum of open holds", f"UPDATE accounts SET held_nanos = held_nanos + 1 {CUSTOMER}"),
     ("held = sum of open holds", "DELETE FROM holds"),
     ("a key's held = sum of its open holds", "UPDATE key_spends SET held_nanos = 7"),
+    ("a key's held = sum of its open holds", "DELETE FROM holds"),
     ("totals = entries", f"UPDATE accounts SET used_nanos = used_nanos + 1 {CUSTOMER}"),
     ("totals = entries", f"UPDATE accounts SET deposited_nanos = 1 {CUSTOMER}"),
     ("usage = ledger", "UPDATE usage_records SET charge_nanos = 39 WHERE request_id = 'h1'"),
@@ -167,6 +168,31 @@ async def test_a_changed_chain_is_found_at_the_right_number(sqlite_url, sql, num
 
         sentence = f"account {broken}: its chain of entries is broken at number {number}"
         assert findings == [(broken, sentence)]
+
+
+async def test_an_entry_that_was_given_another_number_is_found(sqlite_url):
+    async with open_books(sqlite_url) as books:
+        (account,) = await customers(books, 5)
+        for statement in TRIGGERS["sqlite"]:
+            await books.change(statement)
+
+        await books.change("UPDATE entries SET chain_number = 6 WHERE chain_number = 5")
+        await books.change("UPDATE accounts SET chain_length = 6 WHERE id = $1", account)
+        found = await books.findings()
+
+    sentence = f"account {account}: its chain of entries is broken at number 5"
+    assert [finding.sentence for finding in found] == [sentence]
+
+
+async def test_each_window_of_a_key_is_summed_for_itself(books):
+    account = await books.add_account(100)
+    one, another = await books.add_key(account), await books.add_key(account)
+
+    for number, (key, window_at) in enumerate(((one, 0), (one, 1), (another, 0)), 1):
+        window = KeyWindow(key, window_at, 100)
+        await books.writer.post(hold(account, key, f"h{number}", number, window=window))
+
+    assert await books.findings() == ()
 
 
 async def test_a_chain_longer_than_a_page_is_walked_to_its_end(sqlite_url, monkeypatch):
