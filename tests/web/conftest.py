@@ -4,11 +4,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from browser import Chromium, Windows
-from people import Person, sign_in
+from people import CHEAP, Person, sign_in
 from playwright.sync_api import Browser, Page
 from spender import Spender, spend
 
+from altyn.accounts import password
 from fakes.gateway import Gateway
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _passwords_are_cheap() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(password, "_hasher", CHEAP)
+        password._nobodys.cache_clear()
+        yield
+    password._nobodys.cache_clear()
 
 
 @pytest.fixture(scope="module")
