@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from browser import Chromium, Windows
 from people import CHEAP, Person, sign_in
 from playwright.sync_api import Browser, Page
 from spender import Spender, spend
+from windows import Chromium, Windows
 
 from altyn.accounts import password
 from fakes.gateway import Gateway

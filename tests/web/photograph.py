@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from browser import ARGUMENTS, open_context
 from people import Person, sign_in
 from playwright.sync_api import Browser, Page, sync_playwright
+from windows import ARGUMENTS, open_context
 
 from altyn.database.engine import Transaction, now_ms
 from altyn.keys.key import window_start

@@ -10,7 +10,7 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
-from browser import NARROW, assert_accessible, assert_fits, assert_russian, open_context
+from browser import NARROW, assert_accessible, assert_fits, assert_russian
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jwt
@@ -19,6 +19,7 @@ from msgspec import structs
 from people import HASHED, PASSWORD, Person, sign_in
 from pyotp.totp import TOTP
 from structlog.testing import capture_logs
+from windows import open_context
 
 from altyn.accounts.second_step import enable
 from altyn.accounts.store import add_user, confirm_email
