@@ -32,9 +32,10 @@ def prove(*words: str, timeout_s: float = PROVE_S) -> tuple[int, dict]:
 
 
 PARTS = {
-    ("bad-days", "clocks", "revocation", "breaches", "backup"): "0.2",
     ("ledger-kills", "disk"): "0.2",
+    ("bad-days", "clocks"): "0.2",
     ("gateway-kills",): "0.3",
+    ("revocation", "breaches", "backup"): "0.2",
     ("fleet",): "0.2",
     ("simulation", "races"): "0.2",
 }
