@@ -38,7 +38,9 @@ def postgres() -> Iterator[TemporaryPostgres]:
     """A PostgreSQL server of our own for the whole run."""
     if find_postgres_bin() is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    with TemporaryPostgres(parent=memory_disk()) as server, pytest.MonkeyPatch.context() as patch:
+    server = TemporaryPostgres()
+    server.parent = memory_disk()
+    with server, pytest.MonkeyPatch.context() as patch:
         # It has only just begun, and its silent processes are dead all the same.
         patch.setattr(workers, "SERVER_NEW_S", -1)
         yield server

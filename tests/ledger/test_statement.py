@@ -65,7 +65,8 @@ def lived_sqlite(sqlite_template, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lived_postgres(postgres, postgres_template):
-    return "lived", asyncio.run(live(postgres.make_database("lived", template=postgres_template)))
+    url = postgres.make_database("lived", template=postgres_template)
+    return url.rpartition("/")[2], asyncio.run(live(url))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -51,8 +51,7 @@ class TemporaryPostgres:
     measured or tested here holds elsewhere. The password keeps other users of the machine out.
     """
 
-    def __init__(self, *, parent: Path | None = None) -> None:
-        """Its folder is made in *parent*, by default where the system keeps such."""
+    def __init__(self) -> None:
         found = find_postgres_bin()
         if found is None:
             raise PostgresFailedError("PostgreSQL is not installed.")
@@ -61,7 +60,8 @@ class TemporaryPostgres:
         self.port = 0
         self.pid = 0
         self._password = secrets.token_hex(16)
-        self._parent = parent
+        self.parent: Path | None = None
+        """Where its folder is made, if not where the system keeps such; for who sets it in time."""
         self._folder: Path | None = None
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -87,7 +87,7 @@ class TemporaryPostgres:
 
     def start(self) -> None:
         """Takes one to three seconds; leaves nothing behind if it fails."""
-        self._folder = Path(tempfile.mkdtemp(prefix="altyn-postgres-", dir=self._parent))
+        self._folder = Path(tempfile.mkdtemp(prefix="altyn-postgres-", dir=self.parent))
         try:
             self._make_cluster(self._folder)
             self._start_server(self._folder)
