@@ -206,6 +206,19 @@ async def test_a_chain_longer_than_a_page_is_walked_to_its_end(sqlite_url, monke
         assert await books.findings() == ()
 
 
+async def test_no_chain_is_passed_over_between_two_pages(sqlite_url, monkeypatch):
+    monkeypatch.setattr("altyn.ledger.audit.CHAIN_PAGE", 3)
+    async with open_books(sqlite_url) as books:
+        accounts = await customers(books, 4, 4, 4)
+        for statement in TRIGGERS["sqlite"]:
+            await books.change(statement)
+        await books.change("UPDATE entries SET at = at + 1 WHERE chain_number = 2")
+
+        found = await books.findings()
+
+    assert [one.account_id for one in found if "chain" in one.invariant] == accounts
+
+
 async def test_an_account_that_has_no_entry_and_no_hold_is_compared_too(migrated_url):
     async with open_books(migrated_url) as books:
         account = await books.add_account()
@@ -353,6 +366,7 @@ async def test_the_auditor_reads_in_stretches_and_begins_again(sqlite_url, monke
 @pytest.mark.parametrize(
     ("lengths", "last"),
     [((20_000, 1), 0), ((19_999, 1, 1), 1), ((1,) * 1001, 999)],
+    ids=["one", "two", "thousand"],
 )
 async def test_a_stretch_has_20_000_entries_or_1000_accounts_at_most(sqlite_url, lengths, last):
     async with open_books(sqlite_url) as books:
@@ -363,6 +377,16 @@ async def test_a_stretch_has_20_000_entries_or_1000_accounts_at_most(sqlite_url,
 
     assert first == Stretch(0, accounts[last])
     assert second == Stretch(accounts[last], accounts[-1])
+
+
+async def test_what_follows_an_account_that_is_too_long_fills_a_stretch_of_its_own(sqlite_url):
+    async with open_books(sqlite_url) as books:
+        long, first, second, _ = await of_lengths(books, (20_001, 19_999, 1, 1))
+        auditor = Auditor(books.database)
+
+        assert await auditor._next_stretch() == Stretch(long, second)
+
+    assert long < first < second
 
 
 async def of_lengths(books: Books, lengths: Sequence[int]) -> list[int]:
