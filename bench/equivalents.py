@@ -42,6 +42,27 @@ EQUIVALENTS: dict[tuple[str, str, str], str] = {
         "return Code(**dict(zip(Code.__struct_fields__, row, strict=True)))",
         "strict=True -> False",
     ): "the statement asks for as many columns",
+    **{
+        ("altyn.outcome", text, what): why
+        for text, what, why in (
+            (
+                "return False  # nothing was said yet, but who leaves early has asked all the same",
+                "return None for False",
+                "nobody asks which kind of no it is",
+            ),
+            ("return False", "return None for False", "nobody asks which kind of no it is"),
+            (
+                "loss = _loss(outcome, spent, terms) if spent is not None else None",
+                "spent is not None is True",
+                "what is not known costs nothing that is known",
+            ),
+            (
+                "ending = Ending(began=True, usage=usage, finish_reason=finish_reason, estimate=estimate)",
+                "began=True -> False",
+                "only an ending without usage asks",
+            ),
+        )
+    },
     (
         "altyn.ledger.moves",
         "super().__init__(balance)",

@@ -268,7 +268,7 @@ def warm(folder: Path) -> Any:
         return None
     server = servers.TemporaryPostgres().__enter__()
     asyncio.run(migrate(server.make_database("template")))
-    servers.TemporaryPostgres = lambda **_: Shared(server)
+    servers.TemporaryPostgres = lambda: Shared(server)
     return server
 
 

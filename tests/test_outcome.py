@@ -7,7 +7,16 @@ import pytest
 from altyn.catalog.price import Price
 from altyn.chat import Fault, Usage
 from altyn.ledger.moves import Loss
-from altyn.outcome import Ending, Terms, Verdict, due, judge, judge_abandoned
+from altyn.outcome import (
+    Ending,
+    Terms,
+    Verdict,
+    cost_of_missed,
+    due,
+    judge,
+    judge_abandoned,
+    judge_swept,
+)
 
 USAGE = Usage(input_uncached=100, output_text=50)
 PARTIAL = Usage(input_uncached=80, output_text=40, partial=True)
@@ -333,6 +342,56 @@ def test_a_model_that_answers_in_anothers_place_is_flagged_and_the_charge_is_as_
 
     assert other.flags == "other_model"
     assert other.charge_nanos == judge(ending(usage=usage), terms()).charge_nanos
+
+
+def test_what_has_not_begun_is_told_so_by_nobody():
+    assert Ending(estimate=ESTIMATE).began is False
+
+
+def test_what_the_provider_takes_for_an_answer_nobody_paid_is_its_cost():
+    broken = judge(ending(fault=BROKEN, usage=None, finish_reason=None), terms())
+    refused = judge(before_the_first_byte("bad_request"), terms())
+
+    assert broken.cost_nanos == COST_OF_ESTIMATE
+    assert refused.cost_nanos is None
+
+
+# An attempt that was replaced ------------------------------------------------------------------
+
+
+def failed(kind: Fault.Kind, *, began: bool = False, usage: Usage | None = None) -> Fault:
+    fault = Fault(kind)
+    fault.began, fault.usage = began, usage
+    return fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "cost"),
+    [
+        (failed("connect"), 0),
+        (failed("server", usage=USAGE), COST_OF_USAGE),
+        (failed("timeout"), COST_OF_ESTIMATE),
+        (failed("broken", began=True), COST_OF_ESTIMATE),
+        (failed("broken", began=True, usage=USAGE), COST_OF_USAGE),
+        (failed("broken", began=True, usage=Usage(input_uncached=10_000)), COST_OF_ESTIMATE),
+    ],
+    ids=str,
+)
+def test_a_replaced_attempt_costs_what_its_provider_takes(fault, cost):
+    assert cost_of_missed(fault, ESTIMATE, terms()) == cost
+
+
+def test_a_replaced_attempt_costs_nothing_that_is_known_where_the_cost_is_not():
+    assert cost_of_missed(failed("timeout"), ESTIMATE, terms(cost_price=None)) == 0
+
+
+def test_what_a_sweeper_took_counts_and_nothing_of_ours():
+    ours = judge(ending(), terms())
+
+    taken, voided = (judge_swept(ours, charged_nanos=nanos) for nanos in (1, 0))
+
+    assert came_to(taken) == ("charged", "success", "settled", 1, None)
+    assert came_to(voided) == ("free_unknown", "success", "expired", 0, None)
 
 
 @pytest.mark.parametrize(
