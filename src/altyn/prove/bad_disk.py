@@ -23,7 +23,8 @@ from altyn.prove.table import Row
 SYNCS = "fsync,fdatasync"
 WRITES = "pwrite64,ftruncate"
 WAYS = (SYNCS, WRITES, f"{SYNCS},{WRITES}")
-SYNCS_OF_A_MIGRATION = 40
+OF_A_MIGRATION = ((SYNCS, 4), ("pwrite64", 50))
+"""How many of which a migration makes at least."""
 
 
 async def fail(place: Place, *, rounds: int, seed: int) -> Row:
@@ -83,32 +84,36 @@ async def _fail_and_kill(shop: Shop, node: Node, chance: random.Random) -> int:
 
 
 def fail_while_migrating(place: Place, *, rounds: int, seed: int) -> Row:
-    """One sync of a migration fails; when the disk is good again, it is done again."""
+    """One write or sync of a migration fails; when the disk is good, it is done again."""
     row = Row(fault="I/O error while migrating", database=place.kind)
     chance = random.Random(seed)
     folder = place.folder / "failing"
     folder.mkdir()
+    failed = 0
     try:
         for number in range(rounds):
-            nth = chance.randrange(1, SYNCS_OF_A_MIGRATION)
-            row.violations += _fail_the_nth_sync(folder / f"{number}.db", nth)
+            calls, count = chance.choice(OF_A_MIGRATION)
+            lines = _fail_once(folder / f"{number}.db", calls, chance.randint(1, count))
+            row.violations += [line for line in lines if line.startswith("violation")]
+            failed += any(line.startswith("failed") for line in lines)
             row.rounds += 1
+        row.note = f"{failed} ended there and were done again"
     except CannotTraceError:
         row.note = CANNOT
     return row
 
 
-def _fail_the_nth_sync(path: Path, nth: int) -> list[str]:
+def _fail_once(path: Path, calls: str, nth: int) -> list[str]:
     child = fork(partial(_migrate, path))
     try:
-        with failing(child.pid, SYNCS, when=str(nth)):
+        with failing(child.pid, calls, when=str(nth)):
             child.tell("go")
             child.hear(GIVE_UP_S, until="tried")
         child.tell("go")
         child.hear(GIVE_UP_S, until="done")
     finally:
         child.kill()
-    return [line for line in child.lines if line.startswith("violation")]
+    return child.lines
 
 
 async def _migrate(path: Path, say: Say) -> None:
