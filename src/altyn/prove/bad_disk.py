@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from altyn.database.address import open_database
-from altyn.database.migrate import head_revision, migrate
+from altyn.database.migrate import migrate
 from altyn.prove.children import Say, fork
-from altyn.prove.disk import GIVE_UP_S, RESOLVED_S, live_through
+from altyn.prove.disk import GIVE_UP_S, RESOLVED_S, live_through, migrate_again
 from altyn.prove.fleet import calling, dishonest, one_shop
 from altyn.prove.place import Place
 from altyn.prove.shop import READY_S, Node, Shop, patiently
@@ -31,7 +30,6 @@ async def fail(place: Place, *, rounds: int, seed: int) -> Row:
     """Under load, for a while; then the disk is good again."""
     row = Row(fault="I/O errors under load", database=place.kind)
     chance = random.Random(seed)
-
     failed = 0
 
     @contextmanager
@@ -125,10 +123,5 @@ async def _migrate(path: Path, say: Say) -> None:
         say(f"failed {error}")
     say("tried")
     say.wait()
-    await migrate(url)
-    database = open_database(url)
-    await database.open()
-    rows = await database.read("SELECT version_num FROM alembic_version")
-    if rows[0][0] != head_revision():
-        say(f"violation a migration that met an I/O error ended at {rows[0][0]}")
+    await migrate_again(url, say, met="an I/O error")
     say("done")

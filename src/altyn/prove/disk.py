@@ -250,13 +250,17 @@ async def _migrate_within(path: Path, size_bytes: int, say: Say) -> None:
         say("enough")
     except Exception:  # noqa: BLE001 -- however it says so, the disk is full
         resource.setrlimit(resource.RLIMIT_FSIZE, (NO_LIMIT, NO_LIMIT))
-        await migrate(url)
-        database = open_database(url)
-        await database.open()
-        rows = await database.read("SELECT version_num FROM alembic_version")
-        if rows[0][0] != head_revision():
-            say(f"violation a migration that met a full disk ended at {rows[0][0]}")
+        await migrate_again(url, say, met="a full disk")
     say("done")
+
+
+async def migrate_again(url: str, say: Say, *, met: str) -> None:
+    await migrate(url)
+    database = open_database(url)
+    await database.open()
+    rows = await database.read("SELECT version_num FROM alembic_version")
+    if rows[0][0] != head_revision():
+        say(f"violation a migration that met {met} ended at {rows[0][0]}")
 
 
 if __name__ == "__main__":

@@ -44,9 +44,10 @@ class Failures:
 
 @contextmanager
 def failing(pid: int, calls: str, *, when: str = "1+") -> Iterator[Failures]:
-    """Let these system calls of a running process end in EIO, each from the *when*-th of a thread.
+    """Let these system calls of a running process end in EIO, of each thread those of *when*.
 
-    Raises `CannotTraceError`. The process may be killed meanwhile.
+    That is strace's word: `3` is the third one alone, `3+` each from the third on. The process may
+    be killed meanwhile. Raises `CannotTraceError`.
     """
     strace = find_strace()
     if strace is None:
