@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from altyn.control.ask import ask
@@ -16,6 +17,9 @@ CALLERS = 4
 """At each process."""
 
 FLOOD_S = 0.5
+POURS_S = 20.0
+"""A busy machine takes longer than `FLOOD_S` until each process has taken a call."""
+
 AFTER_S = 0.5
 """The flood goes on for so long after all have refused: nobody may take the key again."""
 
@@ -60,10 +64,11 @@ async def _revoke_one(
         for _ in range(CALLERS)
     ]
     await asyncio.sleep(FLOOD_S)
-    poured = [sum(call.status == 200 for call in flood.calls) for flood in floods]
+    await _until_all(_pours, floods, within_s=POURS_S)
+    dry = _dry(floods)
     await asyncio.to_thread(ask, shop.settings, "key.revoke", id=key["id"])
     revoked_s = time.monotonic()
-    await _all_refuse(floods, within_s=limit_s)
+    await _until_all(_refuses, floods, within_s=limit_s)
     await asyncio.sleep(AFTER_S)
     for task in tasks:
         task.cancel()
@@ -71,13 +76,19 @@ async def _revoke_one(
     for flood in floods:
         shop.callers.calls += [call for call in flood.calls if call.code != "revoked_api_key"]
     last_s = max((bill.began_s for bill in shop.vendor.bills.values()), default=0.0) - revoked_s
-    return max(0.0, last_s), [*judge(floods, last_s, limit_s), *_dry(poured)]
+    return max(0.0, last_s), [*judge(floods, last_s, limit_s), *dry]
 
 
-async def _all_refuse(floods: list[Callers], *, within_s: float) -> None:
+async def _until_all(
+    has_happened: Callable[[Callers], bool], floods: list[Callers], *, within_s: float
+) -> None:
     deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline and not all(map(_refuses, floods)):  # noqa: ASYNC110 -- it tells nobody
+    while time.monotonic() < deadline and not all(map(has_happened, floods)):  # noqa: ASYNC110 -- it tells nobody
         await asyncio.sleep(0.05)
+
+
+def _pours(flood: Callers) -> bool:
+    return any(call.status == 200 for call in flood.calls)
 
 
 def _refuses(flood: Callers) -> bool:
@@ -96,9 +107,9 @@ def judge(floods: list[Callers], last_s: float, limit_s: float) -> list[str]:
     return found
 
 
-def _dry(poured: list[int]) -> list[str]:
+def _dry(floods: list[Callers]) -> list[str]:
     return [
         f"process {place} had taken no call before the key was revoked"
-        for place, count in enumerate(poured)
-        if not count
+        for place, flood in enumerate(floods)
+        if not _pours(flood)
     ]
