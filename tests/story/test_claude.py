@@ -13,7 +13,7 @@ import openai
 import pytest
 from books import books_agree, losses
 from calls import Line, chat, events_of, exact, text_of
-from shops import UPSTREAM_KEY, Shop
+from shops import NUMBERS, UPSTREAM_KEY, Shop
 
 from altyn.upstream import provider
 from fakes.anthropic_server import MODELS, OVERLOADED, FakeAnthropic, Reply, refusal
@@ -59,7 +59,7 @@ def open_claude(gateway: Gateway, claude: FakeAnthropic) -> Shop:
         # The name, not the number: so that it can be told from the gateway's own address.
         claude.base_url.replace("127.0.0.1", "localhost"),
         MODEL,
-        name=f"cloud-{claude.port}",
+        name=f"cloud-{next(NUMBERS)}",
         secret=claude.key,
         upstream_model=MODELS[0],
         dialect="anthropic",
