@@ -1,6 +1,7 @@
 """SQLite: one process, one writer, and what happens when the disk is full."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 
@@ -88,6 +89,24 @@ async def limit_pages(books, limit):
         await tx.fetch(f"PRAGMA max_page_count = {pages if limit == 'page_count' else limit}")
 
     await books.database.write(work)
+
+
+async def test_after_a_commit_that_the_database_refuses_the_next_one_is_made(sqlite_url):
+    async def refused_at_its_end(tx):
+        await tx.fetch("PRAGMA defer_foreign_keys = ON")
+        await tx.execute("UPDATE holds SET account_id = 12345")
+
+    async with open_books(sqlite_url) as books:
+        account = await books.add_account()
+        key = await books.add_key(account)
+        await books.writer.post(hold(account, key, "h0", 0))
+        with pytest.raises(sqlite3.IntegrityError):
+            await books.database.write(refused_at_its_end)
+
+        await books.database.write(bump_revision)
+
+        assert await books.read("SELECT number FROM revisions") == [(1,)]
+        assert await books.read("SELECT account_id FROM holds") == [(account,)]
 
 
 async def test_work_that_waits_inside_a_transaction_is_a_fault(sqlite_url):

@@ -220,13 +220,13 @@ def _commit(connection: sqlite3.Connection, work: Work[T]) -> T:
     try:
         connection.execute("BEGIN IMMEDIATE")
         result: T = _run_to_end(work(SqliteTransaction(connection)))  # type: ignore[arg-type]
+        _end(connection)
     except sqlite3.OperationalError as error:
         _roll_back(connection)
         raise _as_ours(error) from None
     except BaseException:
         _roll_back(connection)
         raise
-    _end(connection)
     return result
 
 
@@ -234,12 +234,11 @@ def _end(connection: sqlite3.Connection) -> None:
     try:
         connection.execute("COMMIT")
     except sqlite3.OperationalError as error:
-        _roll_back(connection)
         # What was written before its sync failed is nothing to this process, but the next one may
         # find it whole in the log: a refusal that says "nothing happened" would not be true then.
         if error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_IOERR:
             raise CommitUnknownError(f"SQLite: {error}") from None
-        raise _as_ours(error) from None
+        raise
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
