@@ -78,6 +78,9 @@ too: to be slow is not to have noticed. One that waits for an answer that never 
 FAILED = 3
 """What a child ends with when a test failed. `pytest-timeout` ends it with 1."""
 
+BROKEN = 9
+"""What it ends with when it was not the tests that ended it: nothing was judged."""
+
 SURVEY_LIMIT_S = 900
 MEMORY_MAX = 4 * 2**30
 
@@ -157,7 +160,7 @@ def in_a_process(work: Callable[[], int], limit_s: float) -> int | None:
                 os.dup2(silence, number)
             os._exit(work())
         finally:
-            os._exit(9)
+            os._exit(BROKEN)
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         done, status = os.waitpid(pid, os.WNOHANG)
@@ -184,8 +187,9 @@ def judge_one(mutant: Mutant, survey: Survey) -> str:
         files = sorted({name.partition("::")[0] for name in limits})
         return FAILED if pytest.main([*PYTEST, "-x", *files], plugins=[Only(limits)]) else 0
 
-    outcomes = {0: "survived", FAILED: "noticed"}
-    return outcomes.get(in_a_process(work, sum(limits.values())), "noticed by time")
+    outcomes = {0: "survived", FAILED: "noticed", 1: "noticed by time", None: "noticed by time"}
+    code = in_a_process(work, sum(limits.values()))
+    return outcomes.get(code, f"not judged, the process ended with {code}")
 
 
 def make_survey(modules: Sequence[str], folder: Path) -> dict[str, Survey] | None:
@@ -379,7 +383,7 @@ def judge(module: str, survey: Survey, options: argparse.Namespace) -> bool:
     if options.sample is not None and len(chosen) > options.sample:
         chosen = random.Random(options.seed).sample(chosen, options.sample)
     outcomes = Counter(tell(mutant, judge_one(mutant, survey)) for mutant in chosen)
-    noticed = len(chosen) - outcomes["survived"]
+    noticed = outcomes["noticed"] + outcomes["noticed by time"]
     print(
         f"{module}: {noticed} of {len(chosen)} noticed, {outcomes['noticed by time']} of them"
         f" by time alone, {equivalent} equivalent, {time.monotonic() - began:.0f} s",

@@ -26,7 +26,7 @@ OF_A_MIGRATION = ((SYNCS, 4), ("pwrite64", 50))
 """How many of which a migration makes at least."""
 
 
-async def fail(place: Place, *, rounds: int, seed: int) -> Row:
+async def fail_under_load(place: Place, *, rounds: int, seed: int) -> Row:
     """Under load, for a while; then the disk is good again."""
     row = Row(fault="I/O errors under load", database=place.kind)
     chance = random.Random(seed)
@@ -47,7 +47,7 @@ async def fail(place: Place, *, rounds: int, seed: int) -> Row:
     return row
 
 
-async def fail_and_kill(place: Place, *, rounds: int, seed: int) -> Row:
+async def fail_then_kill(place: Place, *, rounds: int, seed: int) -> Row:
     """The process dies while its disk fails: what was refused may be there, what was told must."""
     row = Row(fault="I/O errors under load, then killed", database=place.kind)
     chance = random.Random(seed)
@@ -57,7 +57,7 @@ async def fail_and_kill(place: Place, *, rounds: int, seed: int) -> Row:
             node = await shop.start()
             for _ in range(rounds):
                 async with calling(shop, [node]):
-                    failed += await _fail_and_kill(shop, node, chance)
+                    failed += await _kill_while_it_fails(shop, node, chance)
                 node = await shop.start()
                 row.rounds += 1
                 if node.ready_s is None or node.ready_s > patiently(READY_S):
@@ -71,7 +71,7 @@ async def fail_and_kill(place: Place, *, rounds: int, seed: int) -> Row:
     return row
 
 
-async def _fail_and_kill(shop: Shop, node: Node, chance: random.Random) -> int:
+async def _kill_while_it_fails(shop: Shop, node: Node, chance: random.Random) -> int:
     paying = asyncio.create_task(shop.keep_depositing())
     await asyncio.sleep(0.2)
     with failing(node.pid, chance.choice(WAYS)) as failures:

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 from altyn.errors import OperatorError
 from altyn.prove.backup import back_up_under_load
 from altyn.prove.bad_days import bad_days
-from altyn.prove.bad_disk import fail, fail_and_kill, fail_while_migrating
+from altyn.prove.bad_disk import fail_then_kill, fail_under_load, fail_while_migrating
 from altyn.prove.breaches import breach
 from altyn.prove.disk import count_syncs, fill, fill_for_real, fill_while_migrating
 from altyn.prove.drill import drill
@@ -126,8 +126,8 @@ def _disk(place: Place, size: Size, seed: int) -> Iterator[Row]:
         yield asyncio.run(fill(place, rounds=size.full_disks, seed=seed))
         yield asyncio.run(fill_for_real(place, rounds=size.full_disks, seed=seed))
         yield fill_while_migrating(place)
-        yield asyncio.run(fail(place, rounds=size.bad_disks, seed=seed))
-        yield asyncio.run(fail_and_kill(place, rounds=size.bad_disks, seed=seed))
+        yield asyncio.run(fail_under_load(place, rounds=size.bad_disks, seed=seed))
+        yield asyncio.run(fail_then_kill(place, rounds=size.bad_disks, seed=seed))
         yield fail_while_migrating(place, rounds=size.bad_disks, seed=seed)
 
 
