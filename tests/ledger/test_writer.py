@@ -5,6 +5,7 @@ import gc
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from altyn.database.engine import CommitUnknownError, StoreUnavailableError
 from altyn.ledger import store
@@ -503,6 +504,25 @@ async def test_a_commit_that_stays_unknown_is_said_to_be_unknown(books, unreliab
 
     assert unreliable.faults == []  # five looks, and no more
     assert await books.balance(account) == (100, 10)
+
+
+@pytest.mark.parametrize(
+    ("looks", "events"),
+    [(1, ["commit_unknown"]), (5, ["commit_unknown", "commit_stays_unknown"])],
+)
+async def test_the_operator_hears_of_a_commit_that_is_looked_for(
+    sqlite_books, monkeypatch, looks, events
+):
+    monkeypatch.setattr(writer_module, "REPLAY_PAUSE_S", 0)
+    account = await sqlite_books.add_account()
+    sqlite_books.writer.database = unreliable = Unreliable(sqlite_books.database)
+    unreliable.faults = ["unanswered", *["down"] * looks]
+    deposit = Deposit(account_id=account, amount_nanos=5, reference="r1")
+
+    with capture_logs() as logs:
+        await together(sqlite_books, deposit)
+
+    assert [(line["event"], line["moves"]) for line in logs] == [(event, 1) for event in events]
 
 
 async def test_a_commit_that_is_found_at_the_fifth_look_is_done(books, unreliable):

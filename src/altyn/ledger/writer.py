@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
+import structlog
 from msgspec import Struct, field
 
 from altyn.crashpoints import reach
@@ -30,6 +31,8 @@ from altyn.ledger.moves import (
     Resolve,
 )
 from altyn.ledger.store import RecordChanges
+
+log = structlog.get_logger("altyn.ledger")
 
 BATCH_MAX = 256
 """Moves in one transaction: large enough to share a sync, small enough not to delay anyone."""
@@ -126,10 +129,12 @@ class Writer:
             answers = await (self._replay(moves) if replay else self._write(moves, replay=False))
         except StoreUnavailableError as error:
             if isinstance(error, CommitUnknownError) and not replay:
+                log.warning("commit_unknown", moves=len(batch), why=error.detail)
                 await self._commit(batch, replay=True, alone=alone)
             else:
                 _fail_all(batch, error)
                 if isinstance(error, CommitUnknownError):
+                    log.error("commit_stays_unknown", moves=len(batch))  # noqa: TRY400 -- told before, with its cause
                     self._give_back(moves)
         except Exception as error:  # noqa: BLE001 -- it is raised where the move was posted
             if alone:
