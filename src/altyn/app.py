@@ -306,6 +306,7 @@ class App:
             writer=self.writer,
             desk=self.desk,
             api=self.api,
+            breaches=lambda: list(self.operations.breaches.told.values()),
             identity=_identity_provider(self.settings),
         )
         return Cabinet(

@@ -6,6 +6,8 @@ import pytest
 from people import sign_in
 
 from altyn.accounts.store import get_balance
+from altyn.api.operations import Breaches
+from altyn.ledger.audit import Finding
 from altyn.money import NANOS_PER_UNIT
 
 CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}")
@@ -143,6 +145,27 @@ def test_health_says_that_the_books_add_up(owner):
 
     assert "It adds up." in text
     assert "SQLite, revision" in text
+
+
+@pytest.mark.parametrize(
+    ("findings", "advice"),
+    [
+        (
+            [Finding("charge", "account 8 was charged 4 for 5", 8)],
+            "The accounts named here are frozen",
+        ),
+        ([Finding("sum", "all accounts add up to 1")], "Stop selling"),
+    ],
+)
+def test_health_says_what_the_auditor_has_found(cabinet, owner, monkeypatch, findings, advice):
+    monkeypatch.setattr(cabinet.app.operations, "breaches", breaches := Breaches())
+    breaches.add(findings)
+
+    text = owner.get("/admin/health").text
+
+    assert findings[0].sentence in text
+    assert advice in text
+    assert "It adds up." not in text
 
 
 def test_the_console_shows_nobody_whose_id_is_made_up(owner):

@@ -80,7 +80,7 @@ class Operations:
         """
         reasons = await self._reasons()
         status = "ready" if not reasons else "not_ready"
-        frozen = [] if self.breaches.at_large else sorted(self.breaches.told.values())
+        frozen = [] if self.breaches.at_large else self.breaches.sentences
         told = [*reasons, *frozen, *self._refused_providers()]
         return json_reply({"status": status, "reasons": told}, status=503 if reasons else 200)
 
@@ -96,7 +96,7 @@ class Operations:
         return Reply(200, self._description)
 
     async def _reasons(self) -> list[str]:
-        reasons = sorted(self.breaches.told.values()) if self.breaches.at_large else []
+        reasons = self.breaches.sentences if self.breaches.at_large else []
         if not self.desk.open:
             reasons.append("shutting down")
         try:
@@ -126,12 +126,16 @@ class Breaches:
     """What the auditor has found since the start, each invariant of each account once."""
 
     def __init__(self) -> None:
-        self.told: dict[tuple[str, int | None], str] = {}
+        self.told: dict[tuple[str, int | None], Finding] = {}
         self.at_large = False
         """Nobody's account explains what was found, so nobody's calls can be trusted."""
 
+    @property
+    def sentences(self) -> list[str]:
+        return sorted(finding.sentence for finding in self.told.values())
+
     def add(self, findings: Sequence[Finding]) -> None:
-        self.told |= {(one.invariant, one.account_id): one.sentence for one in findings}
+        self.told |= {(one.invariant, one.account_id): one for one in findings}
         if findings and all(one.account_id is None for one in findings):
             self.at_large = True
 

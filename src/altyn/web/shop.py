@@ -12,6 +12,7 @@ from altyn.database.seal import Seal
 from altyn.gateway.desk import Desk
 from altyn.gateway.offer import Offer, list_offers, offer
 from altyn.gateway.shelf import Shelf
+from altyn.ledger.audit import Finding
 from altyn.ledger.writer import Writer
 from altyn.settings import Settings
 
@@ -23,8 +24,8 @@ Api = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Shop(Struct, frozen=True, kw_only=True):
-    """The gateway behind the pages: settings, store, seal, books, desk for calls, the API, and the
-    provider that knows people, if one is set.
+    """The gateway behind the pages: settings, store, seal, books, desk for calls, the API, what its
+    auditor has found since the start, and the provider that knows people, if one is set.
     """
 
     settings: Settings
@@ -33,6 +34,7 @@ class Shop(Struct, frozen=True, kw_only=True):
     writer: Writer
     desk: Desk
     api: Api
+    breaches: Callable[[], Sequence[Finding]]
     identity: "IdentityProvider | None" = None
 
     @property

@@ -68,14 +68,19 @@ async def _store(visit: Visit) -> Check:
 
 
 async def _ledger(visit: Visit) -> Check:
-    findings = await audit_quickly(visit.shop.database)
-    if not findings:
+    """The balances as they are now, and what the auditor has found behind them."""
+    now = await audit_quickly(visit.shop.database)
+    found = {(one.invariant, one.account_id): one for one in (*visit.shop.breaches(), *now)}
+    if not found:
         return Check(name=N_("Ledger"), found=visit.gettext("It adds up."))
+    at_large = all(one.account_id is None for one in found.values())
     return Check(
         name=N_("Ledger"),
         state="bad",
-        found="; ".join(finding.sentence for finding in findings),
-        advice=N_("Stop selling, and look at every entry:"),
+        found="; ".join(finding.sentence for finding in found.values()),
+        advice=N_("Stop selling, and look at every entry:")
+        if at_large
+        else N_("The accounts named here are frozen, others are served. Look at every entry:"),
         command="altyn ledger verify",
     )
 
