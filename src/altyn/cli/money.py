@@ -65,7 +65,7 @@ def verify(*, home: Path | None, as_json: bool) -> None:
         for finding in found["findings"]:
             print(f"BROKEN  {finding['invariant']}: {finding['what']}")
     if not found["holds_true"]:
-        fail(f"The ledger does not hold: {len(found['findings'])} findings.")
+        fail(f"The ledger does not hold. Findings: {len(found['findings'])}.")
     if not as_json:
         print("Every invariant holds.")
 
